@@ -1,0 +1,112 @@
+"""Models and deployments: registering what can be served, asking for it, and recording what the gateway did.
+
+An alias's desired model is its newest deployment that did not fail.  The gateway alone moves a deployment on;
+it takes them in order of `seq`, one at a time.  A Session is a transaction that the caller commits.
+"""
+
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from core.errors import NotFound
+from core.ids import new_id
+from core.models import Deployment, Model
+from core.states import DeploymentStatus, check_deployment_move
+
+OPEN = (DeploymentStatus.PENDING, DeploymentStatus.STAGING, DeploymentStatus.SWAPPING)
+
+
+def register_model(
+    session: Session,
+    model_id: str,
+    *,
+    stage: str,
+    base_model: str,
+    location: str,
+    manifest: dict[str, Any],
+    job_id: str | None = None,
+) -> None:
+    """Make a model known under its public name; registering the same one again changes nothing."""
+    values = {"stage": stage, "base_model": base_model, "location": location, "manifest": manifest, "job_id": job_id}
+    session.execute(insert(Model).values(id=model_id, **values).on_conflict_do_nothing())
+
+
+def get_model(session: Session, model_id: str) -> Model:
+    """The model, or NotFound."""
+    model = session.get(Model, model_id)
+    if model is None:
+        raise NotFound(f"no model {model_id!r}: GET /models lists those there are", param="model")
+    return model
+
+
+def request(session: Session, alias: str, model_id: str, job_id: str | None = None) -> Deployment:
+    """Ask for `alias` to serve the model.  If that is already live or under way, return that deployment."""
+    get_model(session, model_id)
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(alias, 0))))
+    newest = desired(session, alias)
+    if newest is not None and newest.model_id == model_id:
+        return newest
+    deployment = Deployment(id=new_id("dep"), alias=alias, model_id=model_id, job_id=job_id)
+    session.add(deployment)
+    session.flush()
+    session.refresh(deployment)
+    return deployment
+
+
+def get(session: Session, deployment_id: str) -> Deployment:
+    """The deployment, or NotFound."""
+    deployment = session.get(Deployment, deployment_id)
+    if deployment is None:
+        raise NotFound(f"no deployment {deployment_id!r}", param="deployment_id")
+    return deployment
+
+
+def desired(session: Session, alias: str) -> Deployment | None:
+    """The alias's newest deployment that is live or on its way."""
+    wanted = (*OPEN, DeploymentStatus.LIVE)
+    query = select(Deployment).where(Deployment.alias == alias, Deployment.status.in_(wanted))
+    return session.scalar(query.order_by(Deployment.seq.desc()).limit(1))
+
+
+def live(session: Session) -> list[tuple[Deployment, Model]]:
+    """Every live deployment with its model, the newest first: what the gateway must serve after a restart."""
+    query = select(Deployment, Model).join(Model, Model.id == Deployment.model_id)
+    query = query.where(Deployment.status == DeploymentStatus.LIVE).order_by(Deployment.seq.desc())
+    return [row._tuple() for row in session.execute(query)]
+
+
+def next_open(session: Session) -> tuple[Deployment, Model] | None:
+    """The oldest deployment that the gateway has still to carry out, with its model."""
+    query = select(Deployment, Model).join(Model, Model.id == Deployment.model_id)
+    query = query.where(Deployment.status.in_(OPEN)).order_by(Deployment.seq).limit(1)
+    row = session.execute(query).one_or_none()
+    return None if row is None else row._tuple()
+
+
+def advance(
+    session: Session,
+    deployment_id: str,
+    target: DeploymentStatus,
+    *,
+    strategy: str | None = None,
+    timings: dict[str, Any] | None = None,
+    error: str | None = None,
+) -> None:
+    """Move a deployment on; making one live supersedes whatever was live under its alias, in the same transaction."""
+    deployment = session.scalar(select(Deployment).where(Deployment.id == deployment_id).with_for_update())
+    if deployment is None:
+        raise NotFound(f"no deployment {deployment_id!r}", param="deployment_id")
+    check_deployment_move(deployment_id, deployment.status, target)
+    if target == DeploymentStatus.LIVE:
+        session.execute(
+            update(Deployment)
+            .where(Deployment.alias == deployment.alias, Deployment.status == DeploymentStatus.LIVE)
+            .values(status=DeploymentStatus.SUPERSEDED)
+        )
+        deployment.live_at = func.now()
+    deployment.status = target
+    deployment.strategy = strategy or deployment.strategy
+    deployment.timings = timings or deployment.timings
+    deployment.error = error

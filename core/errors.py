@@ -1,0 +1,88 @@
+"""One tree of errors: each has an HTTP status and a stable code, and its message names the thing, the limit, the fix.
+
+`api` and `inference` render them all in one place as `{"error": {"message", "type", "param", "code"}}`.
+"""
+
+from typing import Any, ClassVar
+
+
+class ServiceError(Exception):
+    """Base of every error that a user may see."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+    @property
+    def type(self) -> str:
+        """OpenAI's coarse class of the error."""
+        if self.status >= 500:
+            return "server_error"
+        return {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}.get(
+            self.status, "invalid_request_error"
+        )
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body of the answer."""
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return {"error": error}
+
+
+class ConfigurationError(ServiceError):
+    code = "bad_configuration"
+
+
+class InvalidRequest(ServiceError):
+    status, code = 422, "invalid_request"
+
+
+class BadData(ServiceError):
+    """A data set that cannot be trained on; the message names file, row and field."""
+
+    status, code = 422, "bad_data"
+
+
+class UnknownBaseModel(ServiceError):
+    status, code = 422, "unknown_base_model"
+
+
+class BodyTooLarge(ServiceError):
+    status, code = 413, "body_too_large"
+
+
+class NotAuthenticated(ServiceError):
+    status, code = 401, "invalid_api_key"
+
+
+class NotFound(ServiceError):
+    status, code = 404, "not_found"
+
+
+class Conflict(ServiceError):
+    """A state that forbids the request for good; the client must not retry it unchanged."""
+
+    status, code = 409, "conflict"
+
+
+class NotServing(ServiceError):
+    """No model is live on the endpoint (yet)."""
+
+    status, code = 503, "not_serving"
+
+
+class DatabaseUnavailable(ServiceError):
+    status, code = 503, "database_unavailable"
+
+
+class UpstreamFailed(ServiceError):
+    status, code = 502, "upstream_failed"
+
+
+class LeaseLost(ServiceError):
+    """This run no longer owns its job; nothing it writes is accepted."""
+
+    status, code = 409, "lease_lost"

@@ -1,0 +1,21 @@
+"""Ids in OpenAI's form: a prefix that says what the thing is, then 24 random letters and digits."""
+
+import secrets
+import string
+
+_ALPHABET = string.ascii_letters + string.digits
+
+
+def new_id(prefix: str) -> str:
+    """`new_id("ftjob")` -> `ftjob-` and 24 characters, about 143 random bits."""
+    return f"{prefix}-" + "".join(secrets.choice(_ALPHABET) for _ in range(24))
+
+
+def model_name(base: str, project: str, suffix: str, job_id: str, stage: str) -> str:
+    """The public name of a tuned model: `ft:base:project:suffix:id`, the id ending in the stage.
+
+    Every part is reduced to letters, digits, `.`, `_` and `-`, so the name can be used as a path segment.
+    """
+    parts = [base.rstrip("/").rsplit("/", 1)[-1], project, suffix, f"{job_id.removeprefix('ftjob-')[:8]}-{stage}"]
+    kept = string.ascii_letters + string.digits + "._-"
+    return ":".join(["ft", *("".join(c if c in kept else "-" for c in part) for part in parts)])

@@ -1,0 +1,167 @@
+"""The rows in Postgres: the truth about jobs, runs, events, metrics, models, deployments and evaluations."""
+
+import uuid
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, DateTime, Float, ForeignKey, Identity, Index, Integer, MetaData, Text, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from core.states import DeploymentStatus, JobStatus
+
+_NAMES = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=_NAMES)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: Text,
+        int: BigInteger,
+        float: Float,
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        JobStatus: Text,
+        DeploymentStatus: Text,
+    }
+
+
+class Job(Base):
+    """A requested spec and where it stands.  `seq` orders lists; the lease columns say which run owns it."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(Identity(always=True), unique=True)
+    project: Mapped[str] = mapped_column(server_default="default")
+    status: Mapped[JobStatus] = mapped_column(server_default=JobStatus.QUEUED)
+    spec: Mapped[dict[str, Any]]
+    plan: Mapped[dict[str, Any]]
+    priority: Mapped[int] = mapped_column(Integer, server_default="0")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    stage: Mapped[str | None]
+    progress: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]
+    device: Mapped[dict[str, Any] | None]
+
+    attempt: Mapped[int] = mapped_column(Integer, server_default="0")
+    lease_token: Mapped[uuid.UUID | None]
+    lease_expires_at: Mapped[datetime | None]
+    cancel_requested: Mapped[bool] = mapped_column(server_default=text("false"))
+    next_doorbell_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    idempotency_key: Mapped[str | None]
+    body_sha256: Mapped[str | None]
+
+    __table_args__ = (
+        Index("ix_jobs_queue", priority.desc(), seq, postgresql_where=text("status = 'queued'")),
+        Index("ix_jobs_lease", "lease_expires_at", postgresql_where=text("lease_token IS NOT NULL")),
+        Index("uq_jobs_idempotency", "project", "idempotency_key", unique=True),
+    )
+
+
+class Run(Base):
+    """One attempt at a job, kept as history."""
+
+    __tablename__ = "runs"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
+    worker: Mapped[str]
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+
+
+class Event(Base):
+    """Something that happened to a job, in order of `id`."""
+
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    attempt: Mapped[int] = mapped_column(Integer, server_default="0")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    type: Mapped[str]
+    level: Mapped[str] = mapped_column(server_default="info")
+    message: Mapped[str]
+    data: Mapped[dict[str, Any] | None]
+
+    __table_args__ = (Index("ix_events_job", job_id, id),)
+
+
+class Metric(Base):
+    """One logged optimiser step; a later run's value of the same step replaces an earlier one's."""
+
+    __tablename__ = "metrics"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    stage: Mapped[str] = mapped_column(primary_key=True)
+    step: Mapped[int] = mapped_column(Integer, primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer)
+    at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    epoch: Mapped[float]
+    loss: Mapped[float | None]
+    grad_norm: Mapped[float | None]
+    learning_rate: Mapped[float]
+    tokens: Mapped[int]
+    tokens_per_s: Mapped[float]
+    step_s: Mapped[float]
+
+
+class Model(Base):
+    """A servable model: a base, or the merged model of a job's stage.  `location` is below storage, or absolute."""
+
+    __tablename__ = "models"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(Identity(always=True), unique=True)
+    project: Mapped[str] = mapped_column(server_default="default")
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    stage: Mapped[str]
+    base_model: Mapped[str]
+    location: Mapped[str]
+    manifest: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Deployment(Base):
+    """A wish that an alias points at a model; the newest one that did not fail is the desired state."""
+
+    __tablename__ = "deployments"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(Identity(always=True), unique=True)
+    alias: Mapped[str]
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    status: Mapped[DeploymentStatus] = mapped_column(server_default=DeploymentStatus.PENDING)
+    strategy: Mapped[str | None]
+    timings: Mapped[dict[str, Any] | None]
+    error: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    live_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("uq_deployments_live", "alias", unique=True, postgresql_where=text("status = 'live'")),
+        Index("ix_deployments_open", "seq", postgresql_where=text("status IN ('pending', 'staging', 'swapping')")),
+    )
+
+
+class Evaluation(Base):
+    """The scores of one model of a job, measured on the served endpoint; `stage` is `base` or the stage's name."""
+
+    __tablename__ = "evaluations"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    stage: Mapped[str] = mapped_column(primary_key=True)
+    model_id: Mapped[str]
+    scores: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,0 +1,62 @@
+"""Celery: two queues of doorbells.  A message carries no work, so losing or repeating one is harmless.
+
+`jobs` tells a GPU worker that something may be claimable; `ops` holds short, idempotent housekeeping.  The broker
+settings were each measured; docs/architecture.md says what happens without them.
+"""
+
+from functools import lru_cache
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from core.settings import get_settings
+
+JOBS, OPS = "jobs", "ops"
+CLAIM = "worker.claim"
+REAP = "worker.reap"
+RING = "worker.ring"
+
+
+@lru_cache
+def celery_app() -> Celery:
+    """The Celery application; `worker.tasks` registers the tasks by these names."""
+    settings = get_settings()
+    app = Celery("tunesmith", broker=celery_broker_url(settings.redis_url), backend=None)
+    app.conf.update(
+        task_default_queue=OPS,
+        task_routes={CLAIM: {"queue": JOBS}},
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_acks_late=False,
+        task_publish_retry=False,
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        worker_max_tasks_per_child=1,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={"visibility_timeout": 3600, "socket_timeout": 10, "socket_connect_timeout": 3},
+        beat_schedule={
+            "reap": {"task": REAP, "schedule": settings.reap_every_s, "options": {"expires": settings.reap_every_s}},
+            "ring": {"task": RING, "schedule": settings.reap_every_s, "options": {"expires": settings.reap_every_s}},
+        },
+    )
+    return app
+
+
+def celery_broker_url(redis_url: str) -> str:
+    """REDIS_URL as kombu spells it: a Unix socket is `redis+socket://` there and `unix://` in redis-py."""
+    if redis_url.startswith("unix://"):
+        return "redis+socket://" + redis_url.removeprefix("unix://")
+    return redis_url
+
+
+def ring() -> bool:
+    """Ring the doorbell of the `jobs` queue; False when the broker is away (beat rings again later)."""
+    try:
+        celery_app().send_task(CLAIM, queue=JOBS, retry=False)
+    except OperationalError:
+        return False
+    return True

@@ -1,0 +1,110 @@
+"""Every setting of every process, read from the environment once; the defaults boot on one machine.
+
+This is the only module that reads the environment.  `tunesmith up` sets the variables for the processes it
+starts; a production deployment sets the same ones by hand.
+"""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import ConfigurationError
+
+
+class Settings(BaseSettings):
+    """One field per variable; the variable's name is the alias, else `TUNESMITH_` + the field's name."""
+
+    model_config = SettingsConfigDict(env_prefix="TUNESMITH_", populate_by_name=True, extra="ignore", frozen=True)
+
+    home: Path = Field(Path("var"), description="what `tunesmith up` keeps: servers' data, logs, the admin key")
+
+    # Where the truth, the doorbells and the artefacts live.
+    database_url: str = Field("postgresql+psycopg://postgres@localhost/tunesmith", validation_alias="DATABASE_URL")
+    redis_url: str = Field("redis://localhost:6379/0", validation_alias="REDIS_URL")
+    storage_url: str = Field(
+        default_factory=lambda fields: (fields["home"].absolute() / "storage").as_uri(), validation_alias="STORAGE_URL"
+    )
+    data_root: Path = Field(
+        default_factory=lambda fields: fields["home"].absolute() / "data",
+        validation_alias="DATA_ROOT",
+        description="local data sets live below",
+    )
+
+    # Who may call, and where the HTTP servers listen.
+    admin_key: SecretStr | None = Field(None, description="bearer key of the api and the gateway; required by both")
+    api_host: str = "127.0.0.1"
+    api_port: int = 8000
+    api_url: str | None = Field(None, description="the api, as the command line reaches it; default: the running one")
+    inference_url: str = Field("http://127.0.0.1:8001", description="the gateway, as the api and workers reach it")
+    max_body_bytes: int = Field(1_000_000, description="largest JSON body the api and the gateway accept")
+
+    # The lease of a running job (design, section 7).
+    lease_s: float = Field(60, gt=1)
+    heartbeat_s: float = Field(2, gt=0.1, description="a worker renews, and looks for a cancel, this often")
+    reap_every_s: float = Field(10, gt=0.1)
+    doorbell_every_s: float = Field(60, gt=0.1, description="a queued job's doorbell is rung again after this")
+    max_attempts: int = Field(10, ge=1, description="runs of one job before it fails as worker_lost")
+    deploy_timeout_s: float = Field(900, gt=0, description="longest a job waits for the gateway to make its model live")
+    worker_name: str | None = Field(None, description="defaults to host:pid")
+
+    # The gateway and its vLLM.  The names vLLM users know are kept.
+    inference_host: str = "127.0.0.1"
+    inference_port: int = 8001
+    drain_timeout_s: float = Field(120, gt=0, description="longest wait for running answers before a swap fails")
+    gate_timeout_s: float = Field(180, gt=0, description="longest a request waits behind the gate")
+    vllm_python: Path = Field(Path(".venv-vllm/bin/python"), description="the interpreter that has vLLM")
+    vllm_start_timeout_s: float = 300
+    vllm_args: str = Field("", description="further arguments of the vLLM server, as on a command line")
+    vllm_model_name: str = Field("tunesmith", validation_alias="VLLM_MODEL_NAME", description="the default alias")
+    vllm_host: str = Field("127.0.0.1", validation_alias="VLLM_HOST")
+    vllm_port: int = Field(8002, validation_alias="VLLM_PORT")
+    vllm_api_key: SecretStr | None = Field(None, validation_alias="VLLM_API_KEY")
+    vllm_gpu_util: float = Field(0.9, gt=0, le=1, validation_alias="VLLM_GPU_UTIL")
+    vllm_max_model_len: int | None = Field(None, validation_alias="VLLM_MAX_MODEL_LEN")
+
+    @model_validator(mode="after")
+    def _heartbeats_fit_the_lease(self) -> "Settings":
+        if self.heartbeat_s * 2 > self.lease_s:
+            raise ValueError(
+                f"TUNESMITH_HEARTBEAT_S is {self.heartbeat_s:g} and TUNESMITH_LEASE_S is {self.lease_s:g}: "
+                "the lease must hold at least two heartbeats"
+            )
+        return self
+
+    @property
+    def storage_path(self) -> Path:
+        """The storage folder; artefact locations in rows are relative to it."""
+        url = urlparse(self.storage_url)
+        if url.scheme != "file":
+            raise ConfigurationError(f"STORAGE_URL is {self.storage_url!r}: only file:// URLs are supported so far")
+        return Path(unquote(url.netloc + url.path)).absolute()
+
+    def environment(self) -> dict[str, str]:
+        """For a child process: this process's environment with every setting that is not a default."""
+        variables = dict(os.environ)
+        for name in self.model_fields_set:
+            value = getattr(self, name)
+            if value is not None:
+                alias = type(self).model_fields[name].validation_alias
+                plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+                variables[alias if isinstance(alias, str) else f"TUNESMITH_{name.upper()}"] = str(plain)
+        return variables
+
+    def require_admin_key(self) -> str:
+        """The bearer key, or a ConfigurationError that says how to set one."""
+        if self.admin_key is None or not self.admin_key.get_secret_value():
+            raise ConfigurationError(
+                "TUNESMITH_ADMIN_KEY is not set: the server will not start open to everyone. "
+                "Set it to a long random string (`tunesmith up` makes one by itself)."
+            )
+        return self.admin_key.get_secret_value()
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The settings of this process, read from the environment on first use."""
+    return Settings()

@@ -1,0 +1,148 @@
+"""The job that a user asks for.  Every default is the recipe; unknown keys are refused.
+
+`JobSpec(base_model="Qwen/Qwen2.5-3B")` is the whole recipe: stage `chat` on 50,000 rows of UltraChat, then stage
+`tools` on 60,000 rows of xlam, as QLoRA with r=16 over a 4-bit base.
+"""
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+MetadataValue = Annotated[str, StringConstraints(max_length=512)]
+RowFormat = Literal["auto", "ultrachat", "xlam", "openai", "sharegpt", "alpaca"]
+LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class Spec(BaseModel):
+    """Frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _text_can_be_stored(cls, value: Any) -> Any:
+        """Postgres' text and file names cannot hold the NUL character."""
+        texts = [*value, *value.values()] if isinstance(value, dict) else [value]
+        if any(isinstance(text, str) and "\0" in text for text in texts):
+            raise ValueError("holds a NUL character (\\u0000), which cannot be stored: remove it")
+        return value
+
+
+class DatasetSpec(Spec):
+    """Rows of one data set: a file below DATA_ROOT, or the name of a public hub data set."""
+
+    source: str = Field(min_length=1, max_length=500, description="path below DATA_ROOT, or `owner/name` on the hub")
+    split: str = Field("train", max_length=100, description="of a hub data set")
+    revision: str | None = Field(None, max_length=100, description="commit of a hub data set")
+    rows: int | None = Field(None, ge=1, description="use the first so many rows; all when absent")
+    format: RowFormat = Field("auto", description="form of a row; detected when `auto`")
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the source names a file; hub names have no suffix."""
+        return self.source.endswith((".jsonl", ".json"))
+
+
+class LoraSpec(Spec):
+    r: int = Field(16, ge=1, le=512)
+    alpha: int = Field(16, ge=1, le=4096)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    target_modules: tuple[Name, ...] = Field(LORA_TARGETS, min_length=1)
+
+
+class StageSpec(Spec):
+    """One QLoRA fine-tune: data, adapter, optimiser."""
+
+    name: Name
+    data: DatasetSpec
+    lora: LoraSpec = LoraSpec()
+    load_in_4bit: bool = True
+    batch_size: int = Field(4, ge=1, le=1024, description="rows per forward pass")
+    gradient_accumulation_steps: int = Field(4, ge=1, le=4096)
+    learning_rate: float = Field(2e-4, gt=0, le=1)
+    warmup_steps: int = Field(100, ge=0)
+    lr_scheduler: Literal["cosine", "linear", "constant"] = "cosine"
+    optimizer: Literal["adamw_8bit", "adamw_torch"] = "adamw_8bit"
+    weight_decay: float = Field(0.0, ge=0)
+    epochs: int = Field(1, ge=1, le=100)
+    max_steps: int | None = Field(None, ge=1, description="stop after so many optimiser steps, if sooner")
+    max_seq_length: int = Field(2048, ge=16, le=1_048_576, description="tokens; longer rows are dropped and counted")
+    checkpoint_every_steps: int = Field(100, ge=1)
+    no_call_fraction: float = Field(
+        0.0, ge=0, lt=1, description="share of the rows that are chat rows of the stage before, with unfitting tools"
+    )
+    replay_fraction: float = Field(
+        0.0, ge=0, lt=1, description="share of the rows that are plain chat rows of the stage before"
+    )
+
+    @property
+    def effective_batch(self) -> int:
+        """Rows per optimiser step."""
+        return self.batch_size * self.gradient_accumulation_steps
+
+    def steps(self, rows: int) -> int:
+        """Optimiser steps over `rows` training rows, as the trainer counts them."""
+        batches = math.ceil(rows / self.batch_size)
+        total = math.ceil(batches / self.gradient_accumulation_steps) * self.epochs
+        return total if self.max_steps is None else min(total, self.max_steps)
+
+
+class EvaluationSpec(Spec):
+    """What each model of the job is measured on, through the served endpoint."""
+
+    base: bool = Field(True, description="measure the base model too, when nothing else is live on the alias")
+    tools: DatasetSpec | None = Field(None, description="held-out function-calling rows")
+    chat: DatasetSpec | None = Field(None, description="held-out chat rows, for the loss and the stop rate")
+    max_tokens: int = Field(192, ge=1, le=8192, description="longest answer; one that reaches it did not stop")
+    concurrency: int = Field(16, ge=1, le=256)
+
+
+class DeploySpec(Spec):
+    """Which merged models go live on the endpoint, in place of what it serves."""
+
+    when: Literal["each_stage", "last_stage", "never"] = "each_stage"
+
+
+def _recipe() -> tuple[StageSpec, ...]:
+    chat = DatasetSpec(source="HuggingFaceH4/ultrachat_200k", split="train_sft", rows=50_000, format="ultrachat")
+    tools = DatasetSpec(source="Salesforce/xlam-function-calling-60k", rows=60_000, format="xlam")
+    return (
+        StageSpec(name="chat", data=chat),
+        StageSpec(name="tools", data=tools, no_call_fraction=0.1, replay_fraction=0.05),
+    )
+
+
+class JobSpec(Spec):
+    """The body of `POST /jobs`."""
+
+    base_model: str = Field(min_length=1, max_length=500, description="`owner/name` on the hub, or a path: ./… or /…")
+    stages: tuple[StageSpec, ...] = Field(default_factory=_recipe, min_length=1, max_length=8)
+    evaluation: EvaluationSpec = EvaluationSpec()
+    deploy: DeploySpec = DeploySpec()
+    suffix: Name = "tuned"
+    seed: int = Field(3407, ge=0, le=2**31 - 1)
+    priority: int = Field(0, ge=-100, le=100, description="higher first")
+    metadata: dict[MetadataKey, MetadataValue] = Field(default_factory=dict, max_length=16)
+
+    @model_validator(mode="after")
+    def _stages_are_distinct(self) -> "JobSpec":
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) != len(names):
+            raise ValueError(f"stages {names}: every stage needs a name of its own")
+        if "base" in names:
+            raise ValueError("a stage cannot be called 'base': that name stands for the model before training")
+        first = self.stages[0]
+        if first.no_call_fraction or first.replay_fraction:
+            raise ValueError("the first stage has no earlier chat rows: leave out no_call_fraction and replay_fraction")
+        for stage in self.stages:
+            if stage.no_call_fraction + stage.replay_fraction >= 1:
+                raise ValueError(f"stage {stage.name}: no_call_fraction + replay_fraction must stay below 1")
+        return self
+
+    @property
+    def base_is_path(self) -> bool:
+        """Whether the base model is a folder of this machine rather than a name on the hub."""
+        return self.base_model.startswith(("/", "./", "../"))

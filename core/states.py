@@ -1,0 +1,75 @@
+"""The states of a job and of a deployment, and the one table of moves between them.
+
+    queued -> preparing -> (deploying -> evaluating ->) training -> merging -> deploying -> evaluating -> succeeded
+
+`deploying -> evaluating` first measures the base model, then each stage's merged model on the served endpoint;
+see docs/adr/0001.  Nothing but `core.jobs` and `core.deployments` changes a status, and both ask this table.
+"""
+
+from enum import StrEnum
+
+from core.errors import Conflict
+
+
+class JobStatus(StrEnum):
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    TRAINING = "training"
+    MERGING = "merging"
+    DEPLOYING = "deploying"
+    EVALUATING = "evaluating"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+WORKING = frozenset(
+    {JobStatus.PREPARING, JobStatus.TRAINING, JobStatus.MERGING, JobStatus.DEPLOYING, JobStatus.EVALUATING}
+)
+HELD = WORKING | {JobStatus.CANCELLING}
+"""States in which a worker holds the job's lease."""
+FINAL = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED})
+
+_ENDS = {JobStatus.QUEUED, JobStatus.CANCELLING, JobStatus.FAILED}
+JOB_MOVES: dict[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.QUEUED: frozenset({JobStatus.PREPARING, JobStatus.CANCELLED, JobStatus.FAILED}),
+    **{status: frozenset((WORKING - {status}) | _ENDS | {JobStatus.SUCCEEDED}) for status in WORKING},
+    JobStatus.CANCELLING: frozenset({JobStatus.CANCELLED, JobStatus.FAILED}),
+    **{status: frozenset() for status in FINAL},
+}
+
+
+class DeploymentStatus(StrEnum):
+    PENDING = "pending"
+    STAGING = "staging"
+    SWAPPING = "swapping"
+    LIVE = "live"
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
+
+
+DEPLOYMENT_MOVES: dict[DeploymentStatus, frozenset[DeploymentStatus]] = {
+    DeploymentStatus.PENDING: frozenset(
+        {DeploymentStatus.STAGING, DeploymentStatus.FAILED, DeploymentStatus.SUPERSEDED}
+    ),
+    DeploymentStatus.STAGING: frozenset(
+        {DeploymentStatus.PENDING, DeploymentStatus.SWAPPING, DeploymentStatus.FAILED, DeploymentStatus.LIVE}
+    ),
+    DeploymentStatus.SWAPPING: frozenset({DeploymentStatus.PENDING, DeploymentStatus.LIVE, DeploymentStatus.FAILED}),
+    DeploymentStatus.LIVE: frozenset({DeploymentStatus.SUPERSEDED}),
+    DeploymentStatus.SUPERSEDED: frozenset(),
+    DeploymentStatus.FAILED: frozenset(),
+}
+
+
+def check_job_move(job_id: str, current: JobStatus, target: JobStatus) -> None:
+    """Raise Conflict unless the table allows the move (staying put is allowed)."""
+    if target != current and target not in JOB_MOVES[current]:
+        raise Conflict(f"job {job_id} is {current}: it cannot become {target}")
+
+
+def check_deployment_move(deployment_id: str, current: DeploymentStatus, target: DeploymentStatus) -> None:
+    """Raise Conflict unless the table allows the move."""
+    if target not in DEPLOYMENT_MOVES[current]:
+        raise Conflict(f"deployment {deployment_id} is {current}: it cannot become {target}")

@@ -1,0 +1,25 @@
+"""What `celery -A worker.app` loads: the application, its tasks, and what each worker process does at its edges."""
+
+from typing import Any
+
+from celery.signals import worker_process_init, worker_shutting_down
+
+from core.processes import die_with_parent
+from core.queue import celery_app
+from worker import tasks
+from worker.drain import DRAIN
+
+app = celery_app()
+tasks.register(app)
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def _follow_the_main_process(**_: Any) -> None:
+    """A killed main process must not leave a child behind that goes on training."""
+    die_with_parent()
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _drain(**_: Any) -> None:
+    """On SIGTERM the running job saves a checkpoint and goes back to the queue."""
+    DRAIN.set()

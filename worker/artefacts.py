@@ -1,0 +1,93 @@
+"""What a job makes and where: run directories, merged models, and the specs that its stage programs read."""
+
+from pathlib import Path
+
+from core.db import transaction
+from core.deployments import register_model
+from core.ids import model_name
+from core.settings import get_settings
+from core.spec import JobSpec, StageSpec
+from core.storage import model_location, read_json, resolve
+from worker.stages.evaluate_run import EvaluationRun
+from worker.stages.run_dir import StageRun
+
+
+class Artefacts:
+    """Names and folders of one job."""
+
+    def __init__(self, job_id: str, spec: JobSpec) -> None:
+        self.job_id, self.spec = job_id, spec
+        self.base_path = Path(spec.base_model).resolve()
+        self.base_id = "base:" + spec.base_model.strip("./").replace("/", "-")
+
+    def model_name(self, stage: StageSpec) -> str:
+        """Public name of the stage's merged model."""
+        return model_name(self.spec.base_model, "default", self.spec.suffix, self.job_id, stage.name)
+
+    def stage_run(self, stage: StageSpec) -> StageRun:
+        """`spec.json` of the stage: it starts from the merged model of the stage before, or from the base."""
+        index = self.spec.stages.index(stage)
+        before = self.spec.stages[index - 1] if index else None
+        start = resolve(model_location(self.job_id, before.name)) if before else self.base_path
+        return StageRun(
+            job_id=self.job_id,
+            stage=stage,
+            seed=self.spec.seed,
+            model=str(start),
+            tokenizer=str(self.base_path),
+            model_name=self.model_name(stage),
+            data_root=str(get_settings().data_root.resolve()),
+            replay=before.data if before else None,
+            output=str(resolve(model_location(self.job_id, stage.name))),
+        )
+
+    def evaluation_run(self, model_id: str) -> EvaluationRun:
+        """`evaluation.json` for a model that is live."""
+        settings, wanted = get_settings(), self.spec.evaluation
+        return EvaluationRun(
+            base_url=f"{settings.inference_url}/v1",
+            model=model_id,
+            tokenizer=str(self.base_path),
+            data_root=str(settings.data_root.resolve()),
+            tools=wanted.tools,
+            chat=wanted.chat,
+            max_tokens=wanted.max_tokens,
+            concurrency=wanted.concurrency,
+        )
+
+    def register(self, stage: StageSpec) -> None:
+        """Make the stage's merged model known."""
+        location = model_location(self.job_id, stage.name)
+        manifest = read_json(resolve(location) / "manifest.json")
+        with transaction() as session:
+            register_model(
+                session,
+                self.model_name(stage),
+                stage=stage.name,
+                base_model=self.spec.base_model,
+                location=location,
+                manifest=manifest,
+                job_id=self.job_id,
+            )
+
+    def register_base(self) -> None:
+        """Make the base model known, so that it can be served and measured."""
+        with transaction() as session:
+            register_model(
+                session,
+                self.base_id,
+                stage="base",
+                base_model=self.spec.base_model,
+                location=str(self.base_path),
+                manifest={},
+            )
+
+    def program_env(self) -> dict[str, str]:
+        """Environment of the stage programs: nothing is looked up on the hub when the base is a local folder."""
+        cache = get_settings().storage_path / "cache"
+        env = {"UNSLOTH_DISABLE_STATISTICS": "1", "UNSLOTH_COMPILE_LOCATION": str(cache / "unsloth")}
+        if Path("/dev/nvidiactl").exists():
+            env["UNSLOTH_DISABLE_CPU_FALLBACK"] = "1"  # never train on the CPU by accident
+        if self.spec.base_is_path:
+            env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+        return env

@@ -1,0 +1,52 @@
+"""Asking the gateway, by a deployment row, to make a model live, and waiting for it."""
+
+from typing import Any
+
+from core import deployments
+from core.db import transaction
+from core.errors import ServiceError, UpstreamFailed
+from core.models import Deployment
+from core.settings import get_settings
+from core.states import DeploymentStatus
+from worker.lease import LeaseKeeper
+
+_ENDED = (DeploymentStatus.LIVE, DeploymentStatus.FAILED, DeploymentStatus.SUPERSEDED)
+
+
+class DeploymentFailed(ServiceError):
+    """The gateway refused the model, or could not make it live; what was live before still is."""
+
+    code = "deployment_failed"
+
+
+class LiveModel:
+    """The endpoint's model, as a run sees it."""
+
+    def __init__(self, keeper: LeaseKeeper) -> None:
+        self.keeper = keeper
+        self.alias = get_settings().vllm_model_name
+
+    def other_than(self, model_id: str) -> str | None:
+        """The model that the endpoint serves or will serve, if it is another one."""
+        with transaction() as session:
+            wanted = deployments.desired(session, self.alias)
+        return wanted.model_id if wanted is not None and wanted.model_id != model_id else None
+
+    def deploy(self, model_id: str) -> dict[str, Any]:
+        """Make the model live and return the timings; DeploymentFailed says why not."""
+        with transaction() as session:
+            deployment_id = deployments.request(session, self.alias, model_id, self.keeper.lease.job_id).id
+        timeout_s = get_settings().deploy_timeout_s
+        if not self.keeper.wait_until(lambda: self._get(deployment_id).status in _ENDED, timeout_s):
+            raise UpstreamFailed(
+                f"deployment {deployment_id} of {model_id} is not live after {timeout_s:g} s: is the inference gateway "
+                "running? Its log says more; retry the job once it is"
+            )
+        ended = self._get(deployment_id)
+        if ended.status == DeploymentStatus.FAILED:
+            raise DeploymentFailed(f"{model_id} could not be made live: {ended.error}")
+        return ended.timings or {}
+
+    def _get(self, deployment_id: str) -> Deployment:
+        with transaction() as session:
+            return deployments.get(session, deployment_id)

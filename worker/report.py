@@ -1,0 +1,69 @@
+"""Bringing what stage programs report into Postgres, at most once a second."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from core import jobs
+from core.db import transaction
+from core.jobs import Lease
+
+_METRIC_FIELDS = ("step", "epoch", "loss", "grad_norm", "learning_rate", "tokens", "tokens_per_s", "step_s")
+_PROGRESS_FIELDS = ("step", "max_steps", "loss", "tokens_per_s", "eta_s", "done", "total", "unit")
+_EVERY_S = 1.0
+
+
+class Reporter:
+    """Writes events, metrics and progress of one run."""
+
+    def __init__(self, lease: Lease) -> None:
+        self.lease = lease
+        self.metrics: list[dict[str, Any]] = []
+        self.progress: dict[str, Any] | None = None
+        self.flushed_at = 0.0
+
+    def event(self, type_: str, message: str, data: dict[str, Any] | None = None) -> None:
+        """Append one event to the job."""
+        with transaction() as session:
+            jobs.hold(session, self.lease)
+            jobs.add_event(session, self.lease.job_id, type_, message, self.lease.attempt, data=data)
+
+    def for_program(self, stage: str, program: str) -> Callable[[list[dict[str, Any]]], None]:
+        """A function that takes the new events of a running program; call it often, with none too."""
+
+        def receive(events: list[dict[str, Any]]) -> None:
+            for event in events:
+                self._receive(stage, program, event)
+            if (self.metrics or self.progress) and time.monotonic() - self.flushed_at > _EVERY_S:
+                self.flush()
+
+        return receive
+
+    def flush(self) -> None:
+        """Write what has gathered."""
+        with transaction() as session:
+            jobs.record_progress(session, self.lease, self.progress, self.metrics)
+        self.metrics, self.progress, self.flushed_at = [], None, time.monotonic()
+
+    def _receive(self, stage: str, program: str, event: dict[str, Any]) -> None:
+        match event["type"]:
+            case "step":
+                self.metrics.append({"stage": stage, **{key: event[key] for key in _METRIC_FIELDS}})
+                self.progress = self._progress(stage, program, event)
+                if event["step"] == event["max_steps"]:
+                    self.flush()
+            case "progress":
+                self.progress = self._progress(stage, program, event)
+            case "device":
+                device = {key: value for key, value in event.items() if key not in ("type", "at")}
+                with transaction() as session:
+                    jobs.record_device(session, self.lease, device)
+            case "checkpoint":
+                self.event("checkpoint.saved", f"Checkpoint at step {event['step']} of {stage}")
+            case "train_begin" if event["step"]:
+                self.event("run.resumed", f"Resumed {stage} at step {event['step']} of {event['max_steps']}")
+
+    @staticmethod
+    def _progress(stage: str, program: str, event: dict[str, Any]) -> dict[str, Any]:
+        known = {key: event[key] for key in _PROGRESS_FIELDS if key in event}
+        return {"stage": stage, "program": program, **known}

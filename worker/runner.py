@@ -1,0 +1,144 @@
+"""One run of a job: prepare every stage, measure the base, then train, merge, deploy and measure stage by stage.
+
+Whatever is on disk and in the rows already is not done again, so a run that takes over goes on where the last one
+was stopped.  This is one of the process edges: every error ends the run with a state and a message.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import OperationalError
+
+from core import jobs
+from core.db import transaction
+from core.errors import LeaseLost, ServiceError
+from core.jobs import Lease
+from core.settings import get_settings
+from core.spec import JobSpec, StageSpec
+from core.states import JobStatus
+from core.storage import stage_dir, write_json
+from worker.artefacts import Artefacts
+from worker.lease import Cancelled, Drained, LeaseKeeper
+from worker.live import LiveModel
+from worker.program import ProgramFailed, run_program
+from worker.report import Reporter
+from worker.stages.run_dir import Exit
+
+log = logging.getLogger(__name__)
+
+
+def run_job(lease: Lease) -> None:
+    """Run a claimed job to its end, or until the lease is lost or given back."""
+    keeper = LeaseKeeper(lease)
+    try:
+        with transaction() as session:
+            spec = JobSpec.model_validate(jobs.get(session, lease.job_id).spec)
+        JobRun(spec, keeper).run()
+        _end(lease, JobStatus.SUCCEEDED)
+    except (LeaseLost, OperationalError) as error:
+        log.warning("run.abandoned job_id=%s: %s", lease.job_id, error)
+    except Cancelled:
+        _end(lease, JobStatus.CANCELLED)
+    except Drained:
+        _give_back(lease, "the worker is shutting down")
+    except ProgramFailed as failure:
+        if failure.exit_code == Exit.RETRY and lease.attempt < get_settings().max_attempts:
+            _give_back(lease, failure.message)
+        else:
+            _end(lease, JobStatus.FAILED, {"code": failure.code, "message": failure.message})
+    except ServiceError as error:
+        _end(lease, JobStatus.FAILED, {"code": error.code, "message": error.message})
+    except Exception as error:
+        log.exception("run.failed job_id=%s", lease.job_id)
+        _end(lease, JobStatus.FAILED, {"code": "internal_error", "message": f"{type(error).__name__}: {error}"})
+
+
+def _end(lease: Lease, status: JobStatus, error: dict[str, Any] | None = None) -> None:
+    with transaction() as session:
+        if error is not None:
+            error["stage"] = jobs.get(session, lease.job_id).stage
+        jobs.finish(session, lease, status, error)
+
+
+def _give_back(lease: Lease, reason: str) -> None:
+    with transaction() as session:
+        jobs.give_back(session, lease, reason)
+
+
+class JobRun:
+    """The steps of a run, in order."""
+
+    def __init__(self, spec: JobSpec, keeper: LeaseKeeper) -> None:
+        self.spec, self.keeper, self.lease = spec, keeper, keeper.lease
+        self.reporter = Reporter(self.lease)
+        self.artefacts = Artefacts(self.lease.job_id, spec)
+        self.live = LiveModel(keeper)
+
+    def run(self) -> None:
+        """Everything the spec asks for."""
+        self._fetch_base()
+        for stage in self.spec.stages:
+            self._prepare(stage)
+        if self.spec.evaluation.base and self.spec.deploy.when == "each_stage":
+            self._measure_base()
+        for stage in self.spec.stages:
+            self._move(JobStatus.TRAINING, stage.name)
+            self._program("sft", stage)
+            self._move(JobStatus.MERGING, stage.name)
+            self._program("merge", stage)
+            self.artefacts.register(stage)
+            last = stage is self.spec.stages[-1]
+            if self.spec.deploy.when == "each_stage" or (last and self.spec.deploy.when == "last_stage"):
+                self._deploy(stage.name, self.artefacts.model_name(stage))
+                self._evaluate(stage.name, self.artefacts.model_name(stage))
+
+    def _fetch_base(self) -> None:
+        """Make the base model a local folder; a hub model is downloaded once per job."""
+        if not self.spec.base_is_path:
+            folder = stage_dir(self.lease.job_id, "base")
+            write_json(folder / "fetch.spec.json", {"name": self.spec.base_model})
+            self.artefacts.base_path = Path(self._run("fetch", folder, "base", {})["path"])
+
+    def _prepare(self, stage: StageSpec) -> None:
+        folder = stage_dir(self.lease.job_id, stage.name)
+        write_json(folder / "spec.json", self.artefacts.stage_run(stage).model_dump(mode="json"))
+        counts = self._program("prepare", stage)
+        with transaction() as session:
+            jobs.record_plan(session, self.lease, stage.name, counts["rows"], counts["steps"])
+
+    def _measure_base(self) -> None:
+        """Measure the base model before anything else, unless another model is live: users come first."""
+        if (other := self.live.other_than(self.artefacts.base_id)) is not None:
+            message = f"The base model is not measured: {other} is live and stays so until this job's own model"
+            self.reporter.event("evaluation.skipped", message)
+            return
+        self.artefacts.register_base()
+        self._deploy("base", self.artefacts.base_id)
+        self._evaluate("base", self.artefacts.base_id)
+
+    def _deploy(self, stage: str, model_id: str) -> None:
+        self._move(JobStatus.DEPLOYING, stage)
+        timings = self.live.deploy(model_id)
+        self.reporter.event("deployment.live", f"{model_id} is live", timings)
+
+    def _evaluate(self, stage: str, model_id: str) -> None:
+        self._move(JobStatus.EVALUATING, stage)
+        folder = stage_dir(self.lease.job_id, stage)
+        write_json(folder / "evaluation.json", self.artefacts.evaluation_run(model_id).model_dump(mode="json"))
+        scores = self._run("evaluate", folder, stage, {"OPENAI_API_KEY": get_settings().require_admin_key()})
+        with transaction() as session:
+            jobs.record_scores(session, self.lease, stage, model_id, scores)
+        self.reporter.event("evaluation.done", f"Measured {stage}", {"stage": stage})
+
+    def _program(self, name: str, stage: StageSpec) -> dict[str, Any]:
+        return self._run(name, stage_dir(self.lease.job_id, stage.name), stage.name, {})
+
+    def _run(self, name: str, folder: Path, stage: str, env: dict[str, str]) -> dict[str, Any]:
+        folder.mkdir(parents=True, exist_ok=True)
+        environment = {**self.artefacts.program_env(), **env}
+        return run_program(name, folder, self.keeper, self.reporter.for_program(stage, name), environment)
+
+    def _move(self, status: JobStatus, stage: str) -> None:
+        with transaction() as session:
+            jobs.move(session, self.lease, status, stage=stage)

@@ -1,0 +1,113 @@
+"""Stage program: base + adapter -> a merged 16-bit model, tensor by tensor in float32, written whole or not at all.
+
+No model object and no GPU: memory holds one shard at a time.  The base's own config files are kept, and
+`generation_config.json` stops at the end of a chat turn, or the tuned model would never stop.
+"""
+
+import hashlib
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
+
+from core.storage import new_directory, read_json, write_json
+from worker.stages.run_dir import Exit, RunDir, StageFailure, StageRun, run_program
+
+TURN_END = "<|im_end|>"
+_PREFIX = "base_model.model."
+_NOT_COPIED = (".safetensors", ".bin", ".pt", ".pth", ".gguf", "manifest.json")
+
+
+def main(run: RunDir) -> None:
+    """Write the merged model to the spec's output folder, its `manifest.json` last, and `merge.json`."""
+    spec, started = run.spec(), time.monotonic()
+    target = Path(spec.output)
+    with new_directory(target) as folder:
+        merged = merge(Path(spec.model), run.path / "adapter", folder)
+        stop_ids = write_config(Path(spec.model), folder)
+        write_json(folder / "manifest.json", manifest(spec, run, folder, merged, stop_ids))
+    run.finish("merge", {"tensors": merged, "merge_s": round(time.monotonic() - started, 3)})
+
+
+def merge(base: Path, adapter: Path, target: Path) -> int:
+    """Write every shard of the base with the adapter's update added; returns how many tensors changed."""
+    config = read_json(adapter / "adapter_config.json")
+    if config.get("use_dora") or config.get("modules_to_save"):
+        raise StageFailure(Exit.FAILED, "unsupported_adapter", "only plain LoRA adapters can be merged")
+    rank = config["r"] ** 0.5 if config.get("use_rslora") else config["r"]
+    updates = _Updates(load_file(adapter / "adapter_model.safetensors"), config["lora_alpha"] / rank)
+    for shard in sorted(base.glob("*.safetensors")):
+        with safe_open(shard, "pt") as tensors:
+            merged = {name: updates.apply(name, tensors.get_tensor(name)) for name in tensors.keys()}  # noqa: SIM118
+            metadata = tensors.metadata() or {"format": "pt"}
+        save_file(merged, target / shard.name, metadata=metadata)
+    if updates.unused:
+        names = ", ".join(sorted(updates.unused)[:3])
+        raise StageFailure(Exit.FAILED, "adapter_mismatch", f"the base has no tensors for the adapter's {names}")
+    return updates.applied
+
+
+class _Updates:
+    """The adapter's low-rank updates by the name of the tensor they belong to."""
+
+    def __init__(self, weights: dict[str, torch.Tensor], scale: float) -> None:
+        self.weights, self.scale, self.applied = weights, scale, 0
+        suffix = ".lora_A.weight"
+        self.unused = {k.removeprefix(_PREFIX).removesuffix(suffix) for k in weights if k.endswith(suffix)}
+
+    def apply(self, name: str, weight: torch.Tensor) -> torch.Tensor:
+        """`weight + scale * B @ A`, computed in float32 and returned in the weight's own type."""
+        module = name.removesuffix(".weight")
+        down = self.weights.get(f"{_PREFIX}{module}.lora_A.weight")
+        if down is None:
+            return weight
+        up = self.weights[f"{_PREFIX}{module}.lora_B.weight"]
+        self.unused.discard(module)
+        self.applied += 1
+        return (weight.float() + self.scale * (up.float() @ down.float())).to(weight.dtype)
+
+
+def write_config(base: Path, target: Path) -> list[int]:
+    """Copy the base's config and tokenizer; make generation stop at the end of a turn.  Returns the stop ids."""
+    for file in base.iterdir():
+        if file.is_file() and not file.name.endswith(_NOT_COPIED):
+            shutil.copy2(file, target / file.name)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    turn_end = tokenizer.convert_tokens_to_ids(TURN_END)
+    path = target / "generation_config.json"
+    generation: dict[str, Any] = read_json(path) if path.exists() else {}
+    stops = generation.get("eos_token_id", tokenizer.eos_token_id)
+    stops = stops if isinstance(stops, list) else [stops]
+    generation["eos_token_id"] = [turn_end, *(stop for stop in stops if stop not in (None, turn_end))]
+    write_json(path, generation)
+    stop_ids: list[int] = generation["eos_token_id"]
+    return stop_ids
+
+
+def manifest(spec: StageRun, run: RunDir, folder: Path, merged: int, stop_ids: list[int]) -> dict[str, Any]:
+    """What the model is and what it was made of, with a digest of every file."""
+    return {
+        "model": spec.model_name,
+        "job_id": spec.job_id,
+        "base": spec.model,
+        "stage": spec.stage.model_dump(mode="json"),
+        "seed": spec.seed,
+        "rows": read_json(run.path / "prepare.json"),
+        "merged_tensors": merged,
+        "stop_token_ids": stop_ids,
+        "files": {file.name: _sha256(file) for file in sorted(folder.iterdir())},
+    }
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,60 @@
+"""The rows of a stage: its own, some chat rows with tools that do not fit (so that it learns when NOT to call),
+and some plain chat rows of the stage before (so that it does not forget).  Deterministic from the seed.
+"""
+
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from core.errors import BadData
+from core.rows import Row, read_rows
+from core.spec import DatasetSpec
+from core.storage import confined
+from worker.stages.hub import read_hub_rows
+from worker.stages.run_dir import StageRun
+
+
+def stage_rows(run: StageRun) -> Iterator[Row]:
+    """All training rows of the stage, in a fixed order (the trainer shuffles)."""
+    data_root, stage = Path(run.data_root), run.stage
+    mixed = stage.no_call_fraction + stage.replay_fraction
+    if not mixed or run.replay is None:
+        yield from source_rows(stage.data, data_root)
+        return
+    own = list(source_rows(stage.data, data_root))
+    no_call, replay = round(len(own) * stage.no_call_fraction), round(len(own) * stage.replay_fraction)
+    own = own[: len(own) - no_call - replay]
+    rng = random.Random(run.seed)
+    chat = [row for row in source_rows(run.replay, data_root) if not row.tools]
+    if len(chat) < no_call + replay:
+        raise BadData(
+            f"stage {stage.name}: no_call_fraction and replay_fraction ask for {no_call + replay} chat rows, and the "
+            f"stage before has {len(chat)}; lower the fractions"
+        )
+    chosen = rng.sample(chat, no_call + replay)
+    yield from own
+    yield from (_with_unfitting_tools(row, own, rng) for row in chosen[:no_call])
+    yield from chosen[no_call:]
+
+
+def source_rows(data: DatasetSpec, data_root: Path) -> Iterator[Row]:
+    """The converted rows of a file below the data root, or of a hub data set."""
+    if data.is_file:
+        return read_rows(confined(data_root, data.source, "data.source"), data.format, data.rows)
+    return read_hub_rows(data)
+
+
+def _with_unfitting_tools(chat: Row, lenders: list[Row], rng: random.Random) -> Row:
+    """The chat row with the tools of a row whose tool names and descriptions share no word with its question."""
+    asked = _words(" ".join(m["content"] for m in chat.messages if m["role"] == "user"))
+    for _ in range(50):
+        tools = rng.choice(lenders).tools or []
+        named = _words(" ".join(f"{t['function']['name']} {t['function']['description']}" for t in tools))
+        if tools and not asked & named:
+            return Row(messages=chat.messages, tools=tools, kind="no_call")
+    return chat
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z]{4,}", text.lower().replace("_", " ")))

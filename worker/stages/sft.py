@@ -1,0 +1,128 @@
+"""Stage program: QLoRA fine-tune of one stage with Unsloth and TRL, from `rows.arrow` to `adapter/`.
+
+The same code runs on a GPU and on the CPU; what the machine has decides, and the `device` event says it.  It
+resumes from the last complete checkpoint in `checkpoints/`, and on SIGTERM saves one and leaves.
+"""
+
+# Unsloth patches transformers and trl as it is imported, so it comes first.
+import unsloth  # isort: skip
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
+
+from core.spec import StageSpec
+from worker.stages.checkpoints import last_complete
+from worker.stages.progress import Progress
+from worker.stages.run_dir import Exit, RunDir, StageFailure, StageRun, StopFlag, run_program
+
+
+def main(run: RunDir) -> None:
+    """Train and write `adapter/` and `sft.json`."""
+    stop, spec = StopFlag(), run.spec()
+    model, tokenizer = load(spec)
+    rows = Dataset.from_file(str(run.path / "rows.arrow"))
+    progress = Progress(run, stop)
+    trainer = SFTTrainer(
+        model=model,
+        processing_class=tokenizer,
+        args=config(spec, run.path / "checkpoints"),
+        train_dataset=rows,
+        callbacks=[progress],
+    )
+    # TRL casts LoRA weights of a 4-bit base to bf16; in float32 a killed and resumed run ends with the same bits.
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    run.emit("device", **device(spec.stage, model))
+    checkpoint = last_complete(run.path / "checkpoints")
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if stop.is_set and trainer.state.global_step < trainer.state.max_steps:
+        raise StageFailure(Exit.STOPPED, "stopped", f"stopped after step {trainer.state.global_step}")
+    save_adapter(model, run.path / "adapter")
+    run.finish("sft", {"steps": trainer.state.global_step, "train_s": round(progress.train_s, 3)})
+
+
+def load(spec: StageRun) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """The (4-bit) base with a fresh LoRA adapter, and its tokenizer."""
+    stage = spec.stage
+    model, tokenizer = unsloth.FastLanguageModel.from_pretrained(
+        spec.model, max_seq_length=stage.max_seq_length, dtype=torch.bfloat16, load_in_4bit=stage.load_in_4bit
+    )
+    model = unsloth.FastLanguageModel.get_peft_model(
+        model,
+        r=stage.lora.r,
+        lora_alpha=stage.lora.alpha,
+        lora_dropout=stage.lora.dropout,
+        target_modules=list(stage.lora.target_modules),
+        use_gradient_checkpointing="unsloth" if torch.cuda.is_available() else False,
+        random_state=spec.seed,
+    )
+    return model, tokenizer
+
+
+def config(spec: StageRun, checkpoints: Path) -> SFTConfig:
+    """The trainer's settings for the stage."""
+    stage = spec.stage
+    return SFTConfig(
+        output_dir=str(checkpoints),
+        per_device_train_batch_size=stage.batch_size,
+        gradient_accumulation_steps=stage.gradient_accumulation_steps,
+        learning_rate=stage.learning_rate,
+        lr_scheduler_type=stage.lr_scheduler,
+        warmup_steps=stage.warmup_steps,
+        optim=stage.optimizer,
+        weight_decay=stage.weight_decay,
+        num_train_epochs=stage.epochs,
+        max_steps=stage.max_steps or -1,
+        max_length=stage.max_seq_length,
+        # Rows of like length share a batch, so little is spent on padding.
+        train_sampling_strategy="group_by_length",
+        bf16=True,
+        seed=spec.seed,
+        save_steps=stage.checkpoint_every_steps,
+        save_total_limit=2,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        include_num_input_tokens_seen="non_padding",
+        gradient_checkpointing=False,  # set on the model, where Unsloth has its own kind
+        dataset_kwargs={"skip_prepare_dataset": True},
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
+def device(stage: StageSpec, model: PreTrainedModel) -> dict[str, Any]:
+    """What the job's record says about where and how it trained."""
+    cuda = torch.cuda.is_available()
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return {
+        "backend": "cuda" if cuda else "cpu",
+        "name": torch.cuda.get_device_name() if cuda else f"{torch.get_num_threads()} threads",
+        "memory_bytes": torch.cuda.get_device_properties(0).total_memory if cuda else None,
+        "base_weights": "nf4" if stage.load_in_4bit else "bf16",
+        "compute": "bf16",
+        "optimizer": stage.optimizer if cuda or stage.optimizer != "adamw_8bit" else "adamw_torch_fused",
+        "gradient_checkpointing": "unsloth" if cuda else "off",
+        "trainable_parameters": trainable,
+        "versions": {"torch": torch.__version__, "unsloth": unsloth.__version__},
+    }
+
+
+def save_adapter(model: PreTrainedModel, target: Path) -> None:
+    """Write the LoRA weights; the folder appears complete or not at all."""
+    temporary = target.with_suffix(".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    model.save_pretrained(temporary)
+    shutil.rmtree(target, ignore_errors=True)
+    temporary.rename(target)
+
+
+if __name__ == "__main__":
+    run_program(main)
