@@ -1,0 +1,22 @@
+"""The tiny base model's tokenizer and folder, as every worker test uses them."""
+
+from pathlib import Path
+
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from worker.stages.render import load_tokenizer
+
+TINY_BASE = Path(__file__).parents[2] / "examples" / "tiny-base"
+
+
+@pytest.fixture(scope="session")
+def tiny_base() -> Path:
+    """The folder of the tiny base model."""
+    return TINY_BASE
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tiny_base: Path) -> PreTrainedTokenizerFast:
+    """Its tokenizer."""
+    return load_tokenizer(str(tiny_base))
