@@ -6,7 +6,7 @@ it takes them in order of `seq`, one at a time.  A Session is a transaction that
 
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -74,7 +74,7 @@ def live(session: Session) -> list[tuple[Deployment, Model]]:
     """Every live deployment with its model, the newest first: what the gateway must serve after a restart."""
     query = select(Deployment, Model).join(Model, Model.id == Deployment.model_id)
     query = query.where(Deployment.status == DeploymentStatus.LIVE).order_by(Deployment.seq.desc())
-    return [row._tuple() for row in session.execute(query)]
+    return [(deployment, model) for deployment, model in session.execute(query)]
 
 
 def next_open(session: Session) -> tuple[Deployment, Model] | None:
@@ -82,7 +82,13 @@ def next_open(session: Session) -> tuple[Deployment, Model] | None:
     query = select(Deployment, Model).join(Model, Model.id == Deployment.model_id)
     query = query.where(Deployment.status.in_(OPEN)).order_by(Deployment.seq).limit(1)
     row = session.execute(query).one_or_none()
-    return None if row is None else row._tuple()
+    return None if row is None else (row[0], row[1])
+
+
+def reopen(session: Session) -> None:
+    """Take up again what a gateway that is gone had begun; only a gateway that starts may call this."""
+    begun = (DeploymentStatus.STAGING, DeploymentStatus.SWAPPING)
+    session.execute(update(Deployment).where(Deployment.status.in_(begun)).values(status=DeploymentStatus.PENDING))
 
 
 def advance(
@@ -94,7 +100,11 @@ def advance(
     timings: dict[str, Any] | None = None,
     error: str | None = None,
 ) -> None:
-    """Move a deployment on; making one live supersedes whatever was live under its alias, in the same transaction."""
+    """Move a deployment on.
+
+    Making one live supersedes, in the same transaction, what was live under its alias and every deployment of
+    another model: the endpoint serves one model at a time, and no other may be called live.
+    """
     deployment = session.scalar(select(Deployment).where(Deployment.id == deployment_id).with_for_update())
     if deployment is None:
         raise NotFound(f"no deployment {deployment_id!r}", param="deployment_id")
@@ -102,7 +112,10 @@ def advance(
     if target == DeploymentStatus.LIVE:
         session.execute(
             update(Deployment)
-            .where(Deployment.alias == deployment.alias, Deployment.status == DeploymentStatus.LIVE)
+            .where(
+                Deployment.status == DeploymentStatus.LIVE,
+                or_(Deployment.alias == deployment.alias, Deployment.model_id != deployment.model_id),
+            )
             .values(status=DeploymentStatus.SUPERSEDED)
         )
         deployment.live_at = func.now()

@@ -62,6 +62,18 @@ class NotFound(ServiceError):
     status, code = 404, "not_found"
 
 
+class ModelNotFound(NotFound):
+    """A name that the endpoint does not serve."""
+
+    code = "model_not_found"
+
+
+class CheckpointRefused(ServiceError):
+    """A model folder that is broken: it was not put in place, and what was served is served still."""
+
+    status, code = 422, "checkpoint_refused"
+
+
 class Conflict(ServiceError):
     """A state that forbids the request for good; the client must not retry it unchanged."""
 
@@ -72,6 +84,12 @@ class NotServing(ServiceError):
     """No model is live on the endpoint (yet)."""
 
     status, code = 503, "not_serving"
+
+
+class EngineFailed(ServiceError):
+    """vLLM did not start, or ended by itself."""
+
+    status, code = 503, "engine_failed"
 
 
 class DatabaseUnavailable(ServiceError):

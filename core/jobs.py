@@ -67,14 +67,14 @@ def create(
     )
     # A request with the same key that has yet to commit makes this statement wait for it.
     statement = statement.on_conflict_do_nothing(index_elements=["project", "idempotency_key"])
-    job_id = session.scalar(statement.returning(Job.id))
-    if job_id is None:
+    job: Job | None = session.scalar(statement.returning(Job))
+    if job is None:
         assert idempotency_key is not None, "only an idempotency key can conflict"
         first = replay(session, idempotency_key, body_sha256, project=project)
         assert first is not None, "jobs are never deleted"
         return first
-    add_event(session, job_id, "job.created", f"Job created: {' -> '.join(s.name for s in spec.stages)}")
-    return get(session, job_id)
+    add_event(session, job.id, "job.created", f"Job created: {' -> '.join(s.name for s in spec.stages)}")
+    return job
 
 
 def get(session: Session, job_id: str) -> Job:
@@ -239,6 +239,8 @@ def give_back(session: Session, lease: Lease, reason: str) -> None:
     target = JobStatus.CANCELLED if job.status == JobStatus.CANCELLING else JobStatus.QUEUED
     check_job_move(job.id, job.status, target)
     job.status = target
+    if target in FINAL:
+        job.finished_at = func.now()
     _release(session, job, outcome=reason)
     add_event(session, job.id, f"job.{target}", f"Given back: {reason}", lease.attempt, level="warning")
 

@@ -94,7 +94,7 @@ async def _answered_before_client_left(request: Request, sending: "asyncio.Futur
     """Wait for the answer's headers or for the client to go away, whichever comes first."""
     leaving = asyncio.ensure_future(_client_left(request))
     try:
-        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
     finally:
         leaving.cancel()
     return sending.done()

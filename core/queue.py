@@ -15,6 +15,7 @@ JOBS, OPS = "jobs", "ops"
 CLAIM = "worker.claim"
 REAP = "worker.reap"
 RING = "worker.ring"
+_AT_ONCE = {"interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 
 @lru_cache
@@ -53,10 +54,22 @@ def celery_broker_url(redis_url: str) -> str:
     return redis_url
 
 
+@lru_cache
+def _ringer() -> Celery:
+    """An application for ringing alone, whose connections give up soon; those of the workers retry for 6 s first."""
+    app = Celery("tunesmith.doorbell", broker=celery_broker_url(get_settings().redis_url), backend=None)
+    app.conf.update(
+        task_ignore_result=True,
+        broker_transport_options={"socket_timeout": 3, "socket_connect_timeout": 3, "max_retries": 1, **_AT_ONCE},
+        task_publish_retry_policy={"max_retries": 1, **_AT_ONCE},
+    )
+    return app
+
+
 def ring() -> bool:
     """Ring the doorbell of the `jobs` queue; False when the broker is away (beat rings again later)."""
     try:
-        celery_app().send_task(CLAIM, queue=JOBS, retry=False)
+        _ringer().send_task(CLAIM, queue=JOBS)
     except OperationalError:
         return False
     return True

@@ -5,6 +5,7 @@ starts; a production deployment sets the same ones by hand.
 """
 
 import os
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -32,6 +33,11 @@ class Settings(BaseSettings):
         default_factory=lambda fields: fields["home"].absolute() / "data",
         validation_alias="DATA_ROOT",
         description="local data sets live below",
+    )
+
+    log_dir: Path = Field(
+        default_factory=lambda fields: fields["home"].absolute() / "log",
+        description="where processes that we start write their logs",
     )
 
     # Who may call, and where the HTTP servers listen.
@@ -108,3 +114,14 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     """The settings of this process, read from the environment on first use."""
     return Settings()
+
+
+def vllm_environment(forced: Mapping[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a vLLM process: ours, with `defaults` below it and `forced` above it.
+
+    Our own settings stay out: vLLM has no use for the database's password, and gives VLLM_PORT another meaning
+    (the first port of its internal sockets, which would then be the one its server listens on).
+    """
+    ours = {str(field.validation_alias) for field in Settings.model_fields.values() if field.validation_alias}
+    kept = {k: v for k, v in os.environ.items() if k not in ours and not k.startswith("TUNESMITH_")}
+    return {**defaults, **kept, **forced}

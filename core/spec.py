@@ -21,7 +21,7 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    @field_validator("*", mode="before")
+    @field_validator("*")
     @classmethod
     def _text_can_be_stored(cls, value: Any) -> Any:
         """Postgres' text and file names cannot hold the NUL character."""
@@ -95,6 +95,9 @@ class EvaluationSpec(Spec):
 
     base: bool = Field(True, description="measure the base model too, when nothing else is live on the alias")
     tools: DatasetSpec | None = Field(None, description="held-out function-calling rows")
+    more_tools: dict[Name, DatasetSpec] = Field(
+        default_factory=dict, max_length=8, description="further function-calling sets, each scored on its own"
+    )
     chat: DatasetSpec | None = Field(None, description="held-out chat rows, for the loss and the stop rate")
     max_tokens: int = Field(192, ge=1, le=8192, description="longest answer; one that reaches it did not stop")
     concurrency: int = Field(16, ge=1, le=256)

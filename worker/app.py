@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from celery.signals import worker_process_init, worker_shutting_down
+from celery.signals import beat_embedded_init, worker_process_init, worker_shutting_down
 
 from core.processes import die_with_parent
 from core.queue import celery_app
@@ -13,6 +13,7 @@ app = celery_app()
 tasks.register(app)
 
 
+@beat_embedded_init.connect  # type: ignore[untyped-decorator]
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def _follow_the_main_process(**_: Any) -> None:
     """A killed main process must not leave a child behind that goes on training."""

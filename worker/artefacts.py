@@ -50,6 +50,7 @@ class Artefacts:
             tokenizer=str(self.base_path),
             data_root=str(settings.data_root.resolve()),
             tools=wanted.tools,
+            more_tools=wanted.more_tools,
             chat=wanted.chat,
             max_tokens=wanted.max_tokens,
             concurrency=wanted.concurrency,

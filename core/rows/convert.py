@@ -141,6 +141,9 @@ _CONVERTERS: dict[str, Callable[[dict[str, Any]], tuple[list[dict[str, Any]], li
 
 def _checked(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for number, message in enumerate(messages):
+        if message["role"] == "assistant":
+            # White space before an answer would melt into one token with the newline that ends its prompt.
+            message["content"] = message["content"].lstrip()
         empty = not message["content"].strip() and not message.get("tool_calls")
         if message["role"] == "assistant" and empty:
             raise RowError(f"messages[{number}]", "the assistant says nothing: no content and no tool_calls")

@@ -91,6 +91,11 @@ def test_openai_arguments_are_parsed_from_their_json_string() -> None:
     assert row.messages[1]["tool_calls"] == [CALL]
 
 
+def test_white_space_before_an_answer_is_dropped() -> None:
+    row = convert({"instruction": "Add.", "output": "\n\n 2\n"}, "alpaca")
+    assert row.messages[1]["content"] == "2\n"
+
+
 def test_alpaca_input_follows_the_instruction() -> None:
     row = convert({"instruction": "Add.", "input": "1 + 1", "output": "2"}, "alpaca")
     assert row.messages == [{"role": "user", "content": "Add.\n\n1 + 1"}, {"role": "assistant", "content": "2"}]

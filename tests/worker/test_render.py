@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
+from core.errors import BadData
 from core.rows import Row
 from worker.stages.render import IGNORED, check_parity, tokenize
 
@@ -35,7 +36,7 @@ def rows(draw: st.DrawFn) -> Row:
         if calls:
             messages.append({"role": "assistant", "content": "", "tool_calls": calls})
             messages += [{"role": "tool", "content": draw(TEXT)} for _ in calls]
-        messages.append({"role": "assistant", "content": draw(TEXT)})
+        messages.append({"role": "assistant", "content": draw(TEXT).lstrip()})
     return Row(messages=messages, tools=draw(st.sampled_from([None, [TOOL]])))
 
 
@@ -69,6 +70,12 @@ def test_the_end_of_the_turn_is_learned(tokenizer: PreTrainedTokenizerFast) -> N
     row = Row(messages=[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}], tools=None)
     tokens = tokenize(tokenizer, row)
     assert tokens.labels[-1] == tokenizer.convert_tokens_to_ids("<|im_end|>")
+
+
+def test_an_answer_that_melts_into_its_prompt_is_refused(tokenizer: PreTrainedTokenizerFast) -> None:
+    row = Row(messages=[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "\n\nHello"}], tools=None)
+    with pytest.raises(BadData, match="begins inside of a token"):
+        tokenize(tokenizer, row)
 
 
 def test_an_answer_of_weight_zero_is_masked(tokenizer: PreTrainedTokenizerFast) -> None:

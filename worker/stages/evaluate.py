@@ -86,9 +86,11 @@ async def measure(run: RunDir, spec: EvaluationRun) -> dict[str, Any]:
     """All scores of the model."""
     started, data_root = time.monotonic(), Path(spec.data_root)
     tools = list(source_rows(spec.tools, data_root)) if spec.tools else []
+    more = {name: list(source_rows(data, data_root)) for name, data in spec.more_tools.items()}
     chat = list(source_rows(spec.chat, data_root)) if spec.chat else []
     suite = read_json(SEVEN_TOOLS)
-    endpoint = Endpoint(run, spec, len(tools) + 2 * len(chat) + len(suite["prompts"]))
+    total = len(tools) + sum(map(len, more.values())) + 2 * len(chat) + len(suite["prompts"])
+    endpoint = Endpoint(run, spec, total)
 
     graded = await _all([_tool_row(endpoint, row) for row in tools])
     chat_answers = await _all([endpoint.ask(row.messages[:-1], row.tools) for row in chat])
@@ -98,6 +100,9 @@ async def measure(run: RunDir, spec: EvaluationRun) -> dict[str, Any]:
     prompts = await _all([_prompt(endpoint, prompt, suite["tools"]) for prompt in suite["prompts"]])
 
     scores = summarise(graded)
+    scores["more_tools"] = {
+        name: summarise(await _all([_tool_row(endpoint, row) for row in rows])) for name, rows in more.items()
+    }
     stops = [row.stopped for row in graded] + [answer.stopped for answer in chat_answers]
     loss = sum(nll for nll, _ in losses) / sum(n for _, n in losses) if losses else None
     scores.update(

@@ -12,6 +12,7 @@ class EvaluationRun(Spec):
     tokenizer: str
     data_root: str
     tools: DatasetSpec | None
+    more_tools: dict[str, DatasetSpec]
     chat: DatasetSpec | None
     max_tokens: int
     concurrency: int

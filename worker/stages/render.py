@@ -46,8 +46,13 @@ def tokenize(tokenizer: PreTrainedTokenizerFast, row: Row) -> Tokens:
     labels = [IGNORED] * len(encoded["input_ids"])
     position = 0
     for start, end in spans:
-        while encoded["offset_mapping"][position][0] < start:
+        while encoded["offset_mapping"][position][1] <= start:
             position += 1
+        if encoded["offset_mapping"][position][0] < start:
+            raise BadData(
+                f"the answer {text[start : start + 20]!r} begins inside of a token that its prompt begins: "
+                "leave out the white space before it"
+            )
         while position < len(labels) and encoded["offset_mapping"][position][0] < end:
             labels[position] = encoded["input_ids"][position]
             position += 1

@@ -1,0 +1,98 @@
+"""The checks that a job must pass beyond its schema, before a row exists, and the plan that comes out of them.
+
+All problems are told at once.  Files are read in a thread, two at a time, so a large data set holds up nobody else.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+
+from api.base_models import HUB_NAME, check_base_model
+from core.errors import BadData, InvalidRequest, ServiceError
+from core.rows import RowScan, scan
+from core.settings import get_settings
+from core.spec import DatasetSpec, JobSpec, StageSpec
+from core.storage import confined
+
+
+async def admit(spec: JobSpec, scans: CapacityLimiter) -> dict[str, Any]:
+    """The job's plan; or one error that lists everything that keeps the job from running."""
+    return await anyio.to_thread.run_sync(_admit, spec, limiter=scans)
+
+
+def _admit(spec: JobSpec) -> dict[str, Any]:
+    problems: list[ServiceError] = []
+    try:
+        check_base_model(spec)
+    except ServiceError as error:
+        problems.append(error)
+    scans: dict[DatasetSpec, RowScan] = {}
+    for param, data in _datasets(spec):
+        try:
+            if data not in scans and (path := _local_file(data, param)) is not None:
+                scans[data] = _scan(path, data, param)
+        except ServiceError as error:
+            problems.append(error)
+    if problems:
+        raise _joined(problems)
+    return plan(spec, {data: found.trainable for data, found in scans.items()})
+
+
+def plan(spec: JobSpec, file_rows: dict[DatasetSpec, int]) -> dict[str, Any]:
+    """Rows and optimiser steps of each stage; null where a hub data set must be read first."""
+    stages = [_planned(stage, file_rows.get(stage.data, stage.data.rows)) for stage in spec.stages]
+    known = [stage["steps"] for stage in stages if stage["steps"] is not None]
+    return {"stages": stages, "total_steps": sum(known) if len(known) == len(stages) else None}
+
+
+def _planned(stage: StageSpec, rows: int | None) -> dict[str, Any]:
+    steps = None if rows is None else stage.steps(rows)
+    return {"name": stage.name, "rows": rows, "steps": steps, "effective_batch": stage.effective_batch}
+
+
+def _datasets(spec: JobSpec) -> Iterator[tuple[str, DatasetSpec]]:
+    for number, stage in enumerate(spec.stages):
+        yield f"stages[{number}].data.source", stage.data
+    for name in ("tools", "chat"):
+        data = getattr(spec.evaluation, name)
+        if data is not None:
+            yield f"evaluation.{name}.source", data
+
+
+def _local_file(data: DatasetSpec, param: str) -> Path | None:
+    """The file below DATA_ROOT, or None for the name of a hub data set."""
+    if not data.is_file:
+        if HUB_NAME.fullmatch(data.source):
+            return None
+        raise InvalidRequest(
+            f"{param} is {data.source!r}: give a .jsonl or .json file below DATA_ROOT, or `owner/name` of the hub",
+            param=param,
+        )
+    root = get_settings().data_root
+    try:
+        path = confined(root, data.source, param)
+        if path.is_file():
+            return path
+        problem = "is no regular file" if path.exists() else "does not exist"
+    except (OSError, RuntimeError) as error:  # a name too long, a loop of links
+        problem = f"cannot be opened ({getattr(error, 'strerror', None) or error})"
+    raise BadData(f"{param}: {data.source!r} {problem} below DATA_ROOT ({root}); put the file there", param=param)
+
+
+def _scan(path: Path, data: DatasetSpec, param: str) -> RowScan:
+    try:
+        return scan(path, data.format, data.rows)
+    except BadData as error:
+        raise BadData(f"{param}: {error.message}", param=param) from None
+    except OSError as error:
+        raise BadData(f"{param}: {data.source!r} cannot be read: {error.strerror}", param=param) from None
+
+
+def _joined(problems: list[ServiceError]) -> ServiceError:
+    """One error for all of them, under the code of the first."""
+    first = problems[0]
+    messages = dict.fromkeys(problem.message for problem in problems)
+    return type(first)("; ".join(messages), param=first.param)

@@ -1,0 +1,75 @@
+"""What the api reads besides jobs: events, metrics, scores, models, deployments.  Lists go by key, never OFFSET."""
+
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.schemas import JobView
+from core.errors import NotFound
+from core.models import Deployment, Evaluation, Event, Job, Metric, Model
+
+Row = TypeVar("Row", Model, Deployment)
+
+
+async def get_job(session: AsyncSession, job_id: str) -> Job:
+    """The job, or NotFound."""
+    job = await session.get(Job, job_id)
+    if job is None:
+        raise NotFound(f"no job {job_id!r}: GET /jobs lists those there are", param="job_id")
+    return job
+
+
+async def job_views(session: AsyncSession, jobs: list[Job]) -> list[JobView]:
+    """The jobs as answered, with the models they made; one query for all of them."""
+    query = select(Model.job_id, Model.id).where(Model.job_id.in_([job.id for job in jobs])).order_by(Model.seq)
+    models: dict[str | None, list[str]] = {}
+    for job_id, model_id in await session.execute(query):
+        models.setdefault(job_id, []).append(model_id)
+    return [JobView.of(job, models.get(job.id, [])) for job in jobs]
+
+
+async def job_view(session: AsyncSession, job: Job) -> JobView:
+    """One job as answered."""
+    [view] = await job_views(session, [job])
+    return view
+
+
+async def events_after(session: AsyncSession, job_id: str, after: int, limit: int) -> list[Event]:
+    """Up to `limit` events of the job behind event `after`, the oldest first."""
+    query = select(Event).where(Event.job_id == job_id, Event.id > after).order_by(Event.id).limit(limit)
+    return list(await session.scalars(query))
+
+
+async def metrics_after(session: AsyncSession, job: Job, stage: str | None, after: int, limit: int) -> list[Metric]:
+    """Up to `limit` metrics, in order of the spec's stages and then of their steps."""
+    found: list[Metric] = []
+    for name in [stage] if stage else stage_names(job):
+        query = select(Metric).where(Metric.job_id == job.id, Metric.stage == name, Metric.step > after)
+        found += await session.scalars(query.order_by(Metric.step).limit(limit - len(found)))
+        if len(found) == limit:
+            break
+    return found
+
+
+async def scores(session: AsyncSession, job: Job) -> dict[str, dict[str, Any]]:
+    """Scores by stage: the base model's first, then in order of the spec's stages."""
+    rows = await session.scalars(select(Evaluation).where(Evaluation.job_id == job.id))
+    measured = {row.stage: row.scores for row in rows}
+    return {name: measured[name] for name in ["base", *stage_names(job)] if name in measured}
+
+
+def stage_names(job: Job) -> list[str]:
+    """The names of the job's stages, in order."""
+    return [stage["name"] for stage in job.spec["stages"]]
+
+
+async def newest(session: AsyncSession, table: type[Row], after: str | None, limit: int) -> list[Row]:
+    """Up to `limit` rows, the newest first, starting behind the row whose id is `after`."""
+    query = select(table).order_by(table.seq.desc()).limit(limit)
+    if after is not None:
+        last = await session.get(table, after)
+        if last is None:
+            raise NotFound(f"after is {after!r}: there is no {table.__name__.lower()} of that id", param="after")
+        query = query.where(table.seq < last.seq)
+    return list(await session.scalars(query))

@@ -1,0 +1,106 @@
+"""Jobs: creating, listing, reading, cancelling."""
+
+import logging
+import re
+from hashlib import sha256
+from typing import Annotated, Any
+
+from fastapi import APIRouter, BackgroundTasks, Body, Header, Query, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api import queries
+from api.admission import admit
+from api.db import async_sessions
+from api.deps import AfterId, Limit, SessionDep
+from api.doorbell import ring
+from api.examples import JOB_EXAMPLES
+from api.schemas import ErrorBody, JobView, Page
+from core import jobs
+from core.errors import InvalidRequest
+from core.spec import JobSpec
+from core.states import JobStatus
+
+log = logging.getLogger("api")
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+METADATA_FILTER: dict[str, Any] = {
+    "name": "metadata",
+    "in": "query",
+    "style": "deepObject",
+    "explode": True,
+    "description": "`metadata[key]=value` keeps the jobs that carry it",
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+}
+_METADATA = re.compile(r"metadata\[(.+)\]")
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses={413: {"model": ErrorBody, "description": "The body is over the limit"}},
+)
+async def create_job(
+    spec: Annotated[JobSpec, Body(openapi_examples=JOB_EXAMPLES)],
+    request: Request,
+    after_answer: BackgroundTasks,
+    idempotency_key: Annotated[
+        str | None, Header(min_length=1, max_length=255, description="the same key and body make one job only")
+    ] = None,
+) -> JobView:
+    """Queue a fine-tuning job.  With nothing but `base_model` it is the whole two-stage recipe."""
+    body_sha256 = sha256(spec.model_dump_json().encode()).hexdigest()
+    if idempotency_key is not None:
+        async with async_sessions().begin() as session:
+            first = await _replay(session, idempotency_key, body_sha256)
+        if first is not None:
+            return first
+    plan = await admit(spec, request.app.state.scans)
+    async with async_sessions().begin() as session:
+        job = await session.run_sync(
+            lambda sync: jobs.create(sync, spec, plan, idempotency_key=idempotency_key, body_sha256=body_sha256)
+        )
+    view = JobView.of(job, result_models=[])
+    log.info("job.created job_id=%s base_model=%s", view.id, spec.base_model)
+    after_answer.add_task(ring, request.app.state.rings)
+    return view
+
+
+async def _replay(session: AsyncSession, idempotency_key: str, body_sha256: str) -> JobView | None:
+    first = await session.run_sync(jobs.replay, idempotency_key, body_sha256)
+    return None if first is None else await queries.job_view(session, first)
+
+
+@router.get("", openapi_extra={"parameters": [METADATA_FILTER]})
+async def list_jobs(
+    request: Request,
+    session: SessionDep,
+    after: AfterId = None,
+    limit: Limit = 20,
+    status: Annotated[JobStatus | None, Query(description="only jobs in this state")] = None,
+) -> Page[JobView]:
+    """The newest first; `metadata[key]=value` keeps the jobs that carry it."""
+    wanted = _metadata_filter(request)
+    rows = await session.run_sync(
+        lambda sync: jobs.page(sync, after=after, limit=limit, status=status, metadata=wanted)
+    )
+    return Page.of(await queries.job_views(session, rows), limit)
+
+
+def _metadata_filter(request: Request) -> dict[str, str]:
+    wanted: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if match := _METADATA.fullmatch(name):
+            wanted[match[1]] = value
+        elif name.startswith("metadata"):
+            raise InvalidRequest(f"{name} is not understood: filter by metadata[key]=value", param="metadata")
+    return wanted
+
+
+@router.get("/{job_id}", responses={404: {"model": ErrorBody}})
+async def get_job(job_id: str, session: SessionDep) -> JobView:
+    return await queries.job_view(session, await queries.get_job(session, job_id))
+
+
+@router.post("/{job_id}/cancel", responses={404: {"model": ErrorBody}, 409: {"model": ErrorBody}})
+async def cancel_job(job_id: str, session: SessionDep) -> JobView:
+    """Cancel a queued job at once; a running one stops at its next step.  Asking twice is fine."""
+    return await queries.job_view(session, await session.run_sync(jobs.request_cancel, job_id))

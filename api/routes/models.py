@@ -1,0 +1,23 @@
+"""Models: what there is to deploy."""
+
+from fastapi import APIRouter
+
+from api.deps import AfterId, Limit, SessionDep
+from api.queries import newest
+from api.schemas import ErrorBody, ModelView, Page
+from core import deployments
+from core.models import Model
+
+router = APIRouter(prefix="/models", tags=["models"])
+
+
+@router.get("")
+async def list_models(session: SessionDep, after: AfterId = None, limit: Limit = 20) -> Page[ModelView]:
+    """The base models in use and the models that jobs made, the newest first."""
+    rows = await newest(session, Model, after, limit + 1)
+    return Page.of([ModelView.of(row) for row in rows], limit)
+
+
+@router.get("/{model_id}", responses={404: {"model": ErrorBody}})
+async def get_model(model_id: str, session: SessionDep) -> ModelView:
+    return ModelView.of(await session.run_sync(deployments.get_model, model_id))

@@ -1,0 +1,42 @@
+"""What came out of a job: metrics step by step, and the scorecard."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api import queries
+from api.deps import SessionDep
+from api.schemas import ErrorBody, MetricView, Page, Scorecard
+from core.errors import InvalidRequest, NotFound
+
+router = APIRouter(prefix="/jobs/{job_id}", tags=["jobs"], responses={404: {"model": ErrorBody}})
+
+
+@router.get("/metrics")
+async def list_metrics(
+    job_id: str,
+    session: SessionDep,
+    stage: Annotated[str | None, Query(description="only this stage")] = None,
+    after: Annotated[int | None, Query(ge=0, le=2**31 - 1, description="a step of `stage`; starts behind it")] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> Page[MetricView]:
+    """Loss, grad_norm, learning rate and tokens/s of every logged step, stage by stage."""
+    job = await queries.get_job(session, job_id)
+    names = queries.stage_names(job)
+    if stage is not None and stage not in names:
+        raise InvalidRequest(f"stage is {stage!r}: this job has {', '.join(names)}", param="stage")
+    if after is not None and stage is None:
+        raise InvalidRequest("after is a step of one stage: give `stage` too", param="after")
+    rows = await queries.metrics_after(session, job, stage, -1 if after is None else after, limit + 1)
+    return Page.of([MetricView.of(row) for row in rows], limit, key="step")
+
+
+@router.get("/scorecard")
+async def get_scorecard(job_id: str, session: SessionDep) -> Scorecard:
+    """The scores of the base model and of each stage's model so far."""
+    job = await queries.get_job(session, job_id)
+    scores = await queries.scores(session, job)
+    if not scores:
+        problem = f"job {job_id} is {job.status} and has no scores yet: they appear when its first model is measured"
+        raise NotFound(problem, param="job_id")
+    return Scorecard(job_id=job_id, stages=scores)

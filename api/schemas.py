@@ -1,0 +1,232 @@
+"""What the api answers with.  Times are Unix seconds; lists are OpenAI's, paged by the id of their last entry."""
+
+from datetime import datetime
+from typing import Any, Generic, Literal, Self, TypeVar, overload
+
+from pydantic import BaseModel, Field
+
+from core.models import Deployment, Event, Job, Metric, Model
+from core.states import DeploymentStatus, JobStatus
+
+
+class ErrorDetail(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorBody(BaseModel):
+    """Every error of the api."""
+
+    error: ErrorDetail
+
+
+Item = TypeVar("Item", bound=BaseModel)
+
+
+class Page(BaseModel, Generic[Item]):
+    """A part of a list.  With `has_more`, ask again with `after` set to `last_id`."""
+
+    object: Literal["list"] = "list"
+    data: list[Item]
+    first_id: str | int | None
+    last_id: str | int | None
+    has_more: bool
+
+    @classmethod
+    def of(cls, items: list[Item], limit: int, key: str = "id") -> Self:
+        """The page of `items`, which were asked for with one more than `limit` to see whether there is more."""
+        shown = items[:limit]
+        ids = [getattr(item, key) for item in shown]
+        return cls(
+            data=shown,
+            first_id=ids[0] if ids else None,
+            last_id=ids[-1] if ids else None,
+            has_more=len(items) > limit,
+        )
+
+
+class PlannedStage(BaseModel):
+    name: str
+    rows: int | None = Field(description="rows to train on; null until a hub data set has been read")
+    steps: int | None = Field(description="optimiser steps over these rows")
+    effective_batch: int = Field(description="rows per optimiser step")
+
+
+class Plan(BaseModel):
+    """What the job comes to."""
+
+    stages: list[PlannedStage]
+    total_steps: int | None
+
+
+class JobView(BaseModel):
+    """A job and where it stands."""
+
+    id: str
+    object: Literal["job"] = "job"
+    status: JobStatus
+    stage: str | None = Field(description="the stage at work")
+    progress: dict[str, Any] | None = Field(description="step, total_steps, loss, tokens/s and ETA of the stage")
+    error: dict[str, Any] | None = Field(description="why the job failed, and what to do")
+    # Not a JobSpec: a job stored under older rules must still be shown.
+    spec: dict[str, Any] = Field(description="the JobSpec with every default filled in")
+    plan: Plan
+    device: dict[str, Any] | None = Field(description="what the job runs on, and what that changed")
+    priority: int
+    attempt: int = Field(description="runs so far")
+    created_at: int
+    started_at: int | None
+    finished_at: int | None
+    metadata: dict[str, str]
+    result_models: list[str] = Field(description="ids of the models made so far, in order of the stages")
+
+    @classmethod
+    def of(cls, job: Job, result_models: list[str]) -> Self:
+        return cls(
+            id=job.id,
+            status=job.status,
+            stage=job.stage,
+            progress=job.progress,
+            error=job.error,
+            spec=job.spec,
+            plan=Plan.model_validate(job.plan),
+            device=job.device,
+            priority=job.priority,
+            attempt=job.attempt,
+            created_at=unix_seconds(job.created_at),
+            started_at=unix_seconds(job.started_at),
+            finished_at=unix_seconds(job.finished_at),
+            metadata=job.spec.get("metadata", {}),
+            result_models=result_models,
+        )
+
+
+class EventView(BaseModel):
+    """Something that happened to a job."""
+
+    id: int
+    object: Literal["job.event"] = "job.event"
+    created_at: int
+    type: str
+    level: str
+    message: str
+    attempt: int
+    data: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, event: Event) -> Self:
+        return cls(
+            id=event.id,
+            created_at=unix_seconds(event.created_at),
+            type=event.type,
+            level=event.level,
+            message=event.message,
+            attempt=event.attempt,
+            data=event.data,
+        )
+
+
+class MetricView(BaseModel):
+    """One logged optimiser step."""
+
+    object: Literal["job.metric"] = "job.metric"
+    stage: str
+    step: int
+    attempt: int
+    at: int
+    epoch: float
+    loss: float | None
+    grad_norm: float | None
+    learning_rate: float
+    tokens: int = Field(description="trained on so far in this stage")
+    tokens_per_s: float
+    step_s: float
+
+    @classmethod
+    def of(cls, metric: Metric) -> Self:
+        values = {name: getattr(metric, name) for name in cls.model_fields if name not in {"object", "at"}}
+        return cls(at=unix_seconds(metric.at), **values)
+
+
+class Scorecard(BaseModel):
+    """The scores of the base model and of every stage's model, measured on the served endpoint."""
+
+    object: Literal["job.scorecard"] = "job.scorecard"
+    job_id: str
+    stages: dict[str, dict[str, Any]] = Field(description="`base` first, then the stages in order")
+
+
+class ModelView(BaseModel):
+    """A model that can be deployed."""
+
+    id: str
+    object: Literal["model"] = "model"
+    job_id: str | None
+    stage: str
+    base_model: str
+    location: str = Field(description="folder, below storage unless absolute")
+    manifest: dict[str, Any]
+    created_at: int
+
+    @classmethod
+    def of(cls, model: Model) -> Self:
+        return cls(
+            id=model.id,
+            job_id=model.job_id,
+            stage=model.stage,
+            base_model=model.base_model,
+            location=model.location,
+            manifest=model.manifest,
+            created_at=unix_seconds(model.created_at),
+        )
+
+
+class DeploymentRequest(BaseModel, extra="forbid"):
+    model: str = Field(min_length=1, max_length=500, description="id of a model in GET /models")
+
+
+class DeploymentView(BaseModel):
+    """A wish that the endpoint serves a model under `alias`, and what became of it."""
+
+    id: str
+    object: Literal["deployment"] = "deployment"
+    alias: str
+    model: str
+    job_id: str | None
+    status: DeploymentStatus
+    strategy: str | None
+    timings: dict[str, Any] | None
+    error: str | None
+    created_at: int
+    live_at: int | None
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> Self:
+        return cls(
+            id=deployment.id,
+            alias=deployment.alias,
+            model=deployment.model_id,
+            job_id=deployment.job_id,
+            status=deployment.status,
+            strategy=deployment.strategy,
+            timings=deployment.timings,
+            error=deployment.error,
+            created_at=unix_seconds(deployment.created_at),
+            live_at=unix_seconds(deployment.live_at),
+        )
+
+
+class Health(BaseModel):
+    status: Literal["ok", "unavailable"]
+    database: Literal["ok", "unavailable"]
+
+
+@overload
+def unix_seconds(moment: datetime) -> int: ...
+@overload
+def unix_seconds(moment: None) -> None: ...
+def unix_seconds(moment: datetime | None) -> int | None:
+    """Whole seconds since 1970, as OpenAI's objects have them."""
+    return None if moment is None else int(moment.timestamp())

@@ -1,0 +1,35 @@
+"""The service's own processes as the supervisor runs them: api, gateway, GPU worker, housekeeping."""
+
+import sys
+from collections.abc import Callable
+
+from cli.health import CeleryNode, http_is_healthy
+from cli.migrate import PROJECT
+from cli.supervisor import Child
+from core.queue import JOBS, OPS
+from core.settings import Settings
+
+_CELERY = (sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--loglevel", "warning")
+_ALONE = ("--without-gossip", "--without-mingle")
+
+
+def service_children(settings: Settings) -> list[Child]:
+    """Every process, for settings whose URLs and ports are final; they may start together."""
+    home, env = settings.home, {**settings.environment(), "PYTHONUNBUFFERED": "1"}
+
+    def child(name: str, argv: list[str], healthy: Callable[[], bool], stop_timeout_s: float) -> Child:
+        log = settings.log_dir / f"{name}.log"
+        return Child(name, argv, log, PROJECT, env, healthy, stop_timeout_s=stop_timeout_s)
+
+    api_health = f"http://{settings.api_host}:{settings.api_port}/health"
+    gateway_health = f"{settings.inference_url}/health"
+    # A job keeps the GPU worker for hours, so housekeeping and its clock have a process of their own.
+    gpu = [*_CELERY, "-Q", JOBS, "-n", "gpu@%h", "-P", "prefork", "-c", "1", *_ALONE]
+    ops = [*_CELERY, "-Q", OPS, "-n", "ops@%h", "-P", "solo", "-B", "-s", str(home / "beat-schedule"), *_ALONE]
+    return [
+        child("api", [sys.executable, "-m", "api"], lambda: http_is_healthy(api_health), 15),
+        # The gateway takes vLLM along, which finishes its answers first.
+        child("inference", [sys.executable, "-m", "inference"], lambda: http_is_healthy(gateway_health), 45),
+        child("worker", gpu, CeleryNode("gpu", settings.redis_url).answers, 30),
+        child("ops", ops, CeleryNode("ops", settings.redis_url).answers, 15),
+    ]

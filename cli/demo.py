@@ -1,0 +1,114 @@
+"""`make demo`: the whole promise, for real, on this machine: a base model that calls no function, a two-stage job
+posted over REST, a scorecard that climbs, and the tuned model answering the OpenAI SDK with a proper tool call.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from openai import OpenAI
+from rich.console import Console
+
+from cli.client import Client
+from cli.migrate import PROJECT
+from cli.scorecard import fractions, print_answers, print_scorecard
+from cli.streaming import StreamingClient
+from cli.up import Say, System, running_system
+from cli.watch import describe_duration, watch
+from core.errors import ServiceError
+from core.settings import Settings
+from core.states import DeploymentStatus, JobStatus
+
+SPEC = PROJECT / "examples" / "jobs" / "demo.json"
+TOOLS = PROJECT / "worker" / "suites" / "seven_tools.json"
+QUESTION = "What is the weather in Paris?"
+
+
+class DemoFailed(ServiceError):
+    code = "demo_failed"
+
+
+def run_demo(settings: Settings, say: Say) -> int:
+    """Run everything, print the tables, and one JSON line last; nothing is left running.  Returns the exit code."""
+    began, console = time.monotonic(), Console()
+    console.rule("[bold]1. Starting everything")
+    with running_system(settings, say) as system, Client(system.settings) as client:
+        result = _main_job(system, client, console)
+    print(json.dumps({**result, "total_s": round(time.monotonic() - began, 1)}), flush=True)
+    return 0
+
+
+def _main_job(system: System, client: Client, console: Console) -> dict[str, Any]:
+    console.rule("[bold]2. POST /jobs")
+    _make_data(system.settings.data_root / "demo", console)
+    _start_from_the_base(client, console)
+    job = client.post("/jobs", SPEC.read_bytes())
+    steps = ", then ".join(f"{s['steps']} steps of {s['name']}" for s in job["plan"]["stages"])
+    console.print(f"{job['id']}: {steps}", highlight=False)
+    with StreamingClient(system.inference_url, system.admin_key, system.settings.vllm_model_name) as stream:
+        ended = watch(client, job["id"], console, lambda seen: stream.follow(seen["status"]))
+    if ended["status"] != JobStatus.SUCCEEDED:
+        error = ended["error"] or {"code": ended["status"], "message": "see the events above"}
+        logs = system.settings.home / "log"
+        raise DemoFailed(f"job {job['id']} {ended['status']}: {error['code']}: {error['message']}; logs are in {logs}")
+
+    console.rule("[bold]3. Before and after, measured on the live endpoint")
+    stages = client.get(f"/jobs/{job['id']}/scorecard")["stages"]
+    print_scorecard(stages, console)
+    print_answers(stages, console)
+    console.rule("[bold]4. Talking to the model")
+    _talk(system, console)
+    train_s = sum(metric["step_s"] for metric in client.every(f"/jobs/{job['id']}/metrics"))
+    console.print(
+        f"\nTrained in {describe_duration(train_s)}. While two models were swapped in, a client streamed "
+        f"{stream.requests} answers: {stream.failed} failed.",
+        highlight=False,
+    )
+    console.print("`make up` serves this model again.")
+    return {
+        **{name: fractions(scores) for name, scores in stages.items()},
+        "streamed_requests": stream.requests,
+        "failed_requests": stream.failed,
+        "train_s": round(train_s, 1),
+    }
+
+
+def _make_data(folder: Path, console: Console) -> None:
+    """Write the example rows; they are the same every time."""
+    subprocess.run([sys.executable, "-m", "examples.data.make", str(folder), "--seed", "0"], cwd=PROJECT, check=True)
+    counts = {path.name: sum(1 for _ in path.open()) for path in sorted(folder.glob("*.jsonl"))}
+    console.print("Example rows: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()), highlight=False)
+
+
+def _start_from_the_base(client: Client, console: Console) -> None:
+    """After an earlier demo its tuned model is live; put the base back, so that it is measured first again."""
+    live = [d for d in client.every("/deployments", limit=20) if d["status"] == DeploymentStatus.LIVE]
+    base = next((m["id"] for m in client.every("/models") if m["stage"] == "base"), None)
+    if not live or base is None or live[0]["model"] == base:
+        return
+    console.print(f"Putting {base} back in place of {live[0]['model']}", highlight=False)
+    wanted = client.post("/deployments", json.dumps({"model": base}).encode())
+    while wanted["status"] not in (DeploymentStatus.LIVE, DeploymentStatus.FAILED):
+        time.sleep(0.5)
+        wanted = client.get(f"/deployments/{wanted['id']}")
+    if wanted["status"] == DeploymentStatus.FAILED:
+        raise DemoFailed(f"{base} could not be deployed: {wanted['error']}")
+
+
+def _talk(system: System, console: Console) -> None:
+    """One question with tools, one without, through the api with the OpenAI SDK."""
+    openai = OpenAI(base_url=f"{system.api_url}/v1", api_key=system.admin_key)
+    model = system.settings.vllm_model_name
+    tools = json.loads(TOOLS.read_bytes())["tools"]
+    called = openai.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": QUESTION}], tools=tools, temperature=0
+    )
+    plain = openai.chat.completions.create(model=model, messages=[{"role": "user", "content": "Hello!"}], temperature=0)
+    console.print(f"> {QUESTION}   (with seven tools)", markup=False, highlight=False)
+    for call in called.choices[0].message.tool_calls or []:
+        console.print(f"tool_calls: {call.model_dump_json()}", markup=False, highlight=False)
+    console.print("> Hello!", markup=False, highlight=False)
+    console.print(plain.choices[0].message.content, markup=False, highlight=False)

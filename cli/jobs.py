@@ -1,0 +1,142 @@
+"""`tunesmith jobs …`: submit, list, show, watch and cancel."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from cli.client import Client
+from cli.tables import local_time, open_console, print_json, print_table
+from cli.watch import describe_progress, watch
+from core.errors import ConfigurationError, NotFound
+from core.settings import get_settings
+
+app = typer.Typer(no_args_is_help=True, help="Fine-tuning jobs.")
+AsJson = Annotated[bool, typer.Option("--json", help="Print the api's JSON.")]
+JobId = Annotated[str, typer.Argument(help="The job's id.")]
+
+
+@app.command("list")
+def list_jobs(
+    limit: Annotated[int, typer.Option(min=1, help="Jobs at most.")] = 20,
+    status: Annotated[str | None, typer.Option(help="Only jobs in this status.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest jobs."""
+    with Client(get_settings()) as client:
+        jobs = list(client.every("/jobs", limit=limit, **({"status": status} if status else {})))
+    console = open_console()
+    if as_json:
+        print_json(console, jobs)
+        return
+    columns = {
+        "id": lambda job: job["id"],
+        "status": lambda job: job["status"],
+        "stage": lambda job: job["stage"],
+        "step": lambda job: _steps(job["progress"]),
+        "base model": lambda job: job["spec"]["base_model"],
+        "created": lambda job: local_time(job["created_at"]),
+    }
+    print_table(console, jobs, columns, empty="No jobs yet: `tunesmith jobs submit SPEC.json` posts one.")
+
+
+@app.command()
+def show(job_id: JobId, as_json: AsJson = False) -> None:
+    """Show one job: its state, its models and, once measured, its scorecard."""
+    with Client(get_settings()) as client:
+        job = client.get(f"/jobs/{job_id}")
+        stages = _scores(client, job_id)
+    console = open_console()
+    if as_json:
+        print_json(console, {**job, "scorecard": stages})
+        return
+    _print_job(console, job)
+    for stage, scores in stages.items():
+        shown = ", ".join(f"{name} {_score(score)}" for name, score in scores.items() if _score(score))
+        console.print(f"  scores of {stage}: {shown}", highlight=False)
+
+
+@app.command()
+def submit(
+    spec: Annotated[Path, typer.Argument(help="A JSON file with the job's spec; - reads standard input.")],
+    follow: Annotated[bool, typer.Option("--watch", help="Follow the job to its end.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Post a job."""
+    with Client(get_settings()) as client:
+        job = client.post("/jobs", _read(spec))
+        console = open_console()
+        if as_json:
+            print_json(console, job)
+        else:
+            console.print(f"Job {job['id']} is {job['status']}", highlight=False)
+        if follow:
+            _watch_to_the_end(client, job["id"], console)
+
+
+@app.command("watch")
+def watch_job(job_id: JobId) -> None:
+    """Follow a job to its end; exit 1 unless it succeeds.  Ctrl-C leaves the job running."""
+    with Client(get_settings()) as client:
+        _watch_to_the_end(client, job_id, open_console())
+
+
+@app.command()
+def cancel(job_id: JobId, as_json: AsJson = False) -> None:
+    """Cancel a job."""
+    with Client(get_settings()) as client:
+        job = client.post(f"/jobs/{job_id}/cancel")
+    if as_json:
+        print_json(open_console(), job)
+    else:
+        open_console().print(f"Job {job_id} is {job['status']}", highlight=False)
+
+
+def _scores(client: Client, job_id: str) -> dict[str, Any]:
+    """The scores by stage; none until the first model of the job was measured."""
+    try:
+        return dict(client.get(f"/jobs/{job_id}/scorecard")["stages"])
+    except NotFound:
+        return {}
+
+
+def _watch_to_the_end(client: Client, job_id: str, console: Console) -> None:
+    job = watch(client, job_id, console)
+    _print_job(console, job)
+    if job["status"] != "succeeded":
+        raise typer.Exit(1)
+
+
+def _print_job(console: Console, job: dict[str, Any]) -> None:
+    lines = {
+        "job": job["id"],
+        "status": " ".join(filter(None, (job["status"], job["stage"]))),
+        "progress": " ".join((_steps(job["progress"]), describe_progress(job["progress"] or {}))).strip(),
+        "base model": job["spec"]["base_model"],
+        "models": ", ".join(job["result_models"]),
+        "error": (job["error"] or {}).get("message"),
+    }
+    for name, value in lines.items():
+        if value:
+            console.print(f"  {name:<11} {value}", highlight=False, markup=False)
+
+
+def _steps(progress: dict[str, Any] | None) -> str:
+    return f"{progress['step']}/{progress.get('max_steps', '?')}" if progress and "step" in progress else ""
+
+
+def _score(score: Any) -> str:
+    """A score as the scorecard holds it: a number, or an object with its `value` and the sample size."""
+    value = score.get("value") if isinstance(score, dict) else score
+    return f"{value:.3f}" if isinstance(value, float) else ""
+
+
+def _read(spec: Path) -> bytes:
+    if str(spec) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return spec.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the spec {spec}: {error.strerror}") from None

@@ -1,0 +1,198 @@
+"""The vLLM process: started with the right flags, waited for, noticed when it dies, and stopped to the last child."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import secrets
+import shlex
+import signal
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import aiohttp
+
+from core.errors import EngineFailed
+from core.settings import Settings, vllm_environment
+from inference.names import ENGINE_NAME
+
+log = logging.getLogger(__name__)
+STOP_TIMEOUT_S = 15.0
+POLL_S = 0.1
+FEW_CORES = 4
+LOG_TAIL_LINES = 12
+
+
+class Engine:
+    """At most one vLLM at a time.  `on_death` is called, in the event loop, when it ends without being asked to."""
+
+    def __init__(self, settings: Settings, on_death: Callable[[], None]) -> None:
+        key = settings.vllm_api_key
+        self.api_key = key.get_secret_value() if key else secrets.token_urlsafe(32)
+        self.base_url = f"http://{settings.vllm_host}:{settings.vllm_port}"
+        self.log_path = settings.log_dir / "vllm.log"
+        self._settings = settings
+        self._on_death = on_death
+        self._process: asyncio.subprocess.Process | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives; `start` returns only when it also answers."""
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self, model: Path, roots: Iterable[Path]) -> None:
+        """Serve the model; weights may later be swapped in from folders below `roots`.
+
+        EngineFailed, with the end of vLLM's log, when it does not answer in time.  It is stopped then.
+        """
+        await self.stop()
+        await self._check_port()
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        python = os.path.abspath(self._settings.vllm_python)  # noqa: ASYNC240  (resolving would leave the venv)
+        command = [python, "-m", "tunesmith_vllm.serve", str(os.getpid()), *arguments(self._settings, model, roots)]
+        try:
+            with self.log_path.open("ab") as output:
+                log.info("engine.start model=%s", model)
+                # In the event loop's own thread: the kernel ends vLLM when the thread that forked it ends.
+                self._process = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    env=environment(self.api_key, model),
+                )
+        except OSError as error:
+            raise EngineFailed(
+                f"{command[0]} could not be started ({error}): install vLLM there, or set TUNESMITH_VLLM_PYTHON"
+            ) from error
+        try:
+            await self._until_healthy(self._process)
+        except BaseException:
+            await self.stop()
+            raise
+        self._watch = asyncio.create_task(self._notice_death(self._process))
+
+    async def stop(self) -> None:
+        """End vLLM and everything it started: politely, then by force.
+
+        vLLM aborts what still runs (its --shutdown-timeout would only add itself to an idle stop, as measured):
+        whoever calls this has drained the gate.
+        """
+        process, self._process = self._process, None
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if process is None:
+            return
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+        _kill_group(process.pid)
+        await process.wait()
+        log.info("engine.stopped pid=%s", process.pid)
+
+    async def _until_healthy(self, process: asyncio.subprocess.Process) -> None:
+        deadline = asyncio.get_running_loop().time() + self._settings.vllm_start_timeout_s
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+            while process.returncode is None:
+                with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                    async with session.get(f"{self.base_url}/health") as answer:
+                        if answer.status == 200:
+                            return
+                if asyncio.get_running_loop().time() > deadline:
+                    raise EngineFailed(
+                        f"vLLM did not answer within {self._settings.vllm_start_timeout_s:g} s: raise "
+                        f"TUNESMITH_VLLM_START_TIMEOUT_S, or look into {self.log_path}\n{self.log_tail()}"
+                    )
+                await asyncio.sleep(POLL_S)
+        raise EngineFailed(
+            f"vLLM ended with exit code {process.returncode} while starting; "
+            f"the end of {self.log_path}:\n{self.log_tail()}"
+        )
+
+    async def _notice_death(self, process: asyncio.subprocess.Process) -> None:
+        code = await process.wait()
+        log.error("engine.died pid=%s exit_code=%s log=%s", process.pid, code, self.log_path)
+        _kill_group(process.pid)
+        self._on_death()
+
+    async def _check_port(self) -> None:
+        host, port = self._settings.vllm_host, self._settings.vllm_port
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection(host, port)
+            writer.close()
+            raise EngineFailed(f"port {port} of {host} is taken by another process: stop it, or set VLLM_PORT")
+
+    def log_tail(self) -> str:
+        """The last lines of vLLM's log."""
+        try:
+            lines = self.log_path.read_text(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return "\n".join(lines[-LOG_TAIL_LINES:])
+
+
+def arguments(settings: Settings, model: Path, roots: Iterable[Path]) -> list[str]:
+    """vLLM's command line for this machine."""
+    swap_roots = sorted(str(root) for root in roots)
+    chosen = {
+        "--model": str(model),
+        "--served-model-name": ENGINE_NAME,
+        "--host": settings.vllm_host,
+        "--port": str(settings.vllm_port),
+        "--tool-call-parser": "hermes",
+        "--tool-strict-level": "parameter",
+        "--worker-extension-cls": "tunesmith_vllm.worker.StagedSwap",
+        "--additional-config": json.dumps({"swap_roots": swap_roots}),
+    }
+    flags = ["--enable-auto-tool-choice", "--disable-uvicorn-access-log"]
+    if has_gpu():
+        chosen["--gpu-memory-utilization"] = str(settings.vllm_gpu_util)
+    else:
+        # On CPU compilation takes minutes, and 32 is the block size that its attention kernel is made for.
+        chosen["--block-size"] = "32"
+        flags.append("--enforce-eager")
+    if settings.vllm_max_model_len is not None:
+        chosen["--max-model-len"] = str(settings.vllm_max_model_len)
+    return [word for option in chosen.items() for word in option] + flags + shlex.split(settings.vllm_args)
+
+
+def environment(api_key: str, model: Path) -> dict[str, str]:
+    """vLLM's environment.  The key goes here because a command line can be read by every user of the machine."""
+    forced = {
+        "VLLM_API_KEY": api_key,
+        "VLLM_PLUGINS": "tunesmith",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_SERVER_DEV_MODE": "0",
+    }
+    if model.exists():
+        forced |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    return vllm_environment(forced, {} if has_gpu() else cpu_defaults(os.cpu_count() or 1))
+
+
+def cpu_defaults(cores: int) -> dict[str, str]:
+    """What vLLM runs best with on a CPU, as measured on two cores; the environment overrides each of them."""
+    # vLLM compiles one function, for logprobs, whatever --enforce-eager says: 5 s, and a machine with a C++ compiler.
+    defaults = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCH_COMPILE_DISABLE": "1"}
+    if cores <= FEW_CORES:
+        # The worker then lives in EngineCore's process: one process less to import vLLM, a third off the start.
+        # Larger machines keep the two apart, because only then vLLM binds threads to cores.
+        defaults["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        # Threads that spin at a barrier while another process has their core made an answer 50 times slower.
+        defaults["OMP_NUM_THREADS"] = str(max(1, cores - 1))
+    return defaults
+
+
+def has_gpu() -> bool:
+    """Whether the machine shows an NVIDIA GPU, on Linux or below WSL."""
+    return Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists()
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)

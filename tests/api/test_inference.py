@@ -1,0 +1,37 @@
+"""The OpenAI inference paths reach the gateway and come back unchanged."""
+
+from pathlib import Path
+
+import httpx
+
+from tests.api.conftest import client_of, free_port, running_api
+from tests.conftest import Services
+
+
+def test_a_chat_completion_passes_through_with_body_and_headers(client: httpx.Client) -> None:
+    body = '{"model": "tunesmith",  "messages": []}'
+    answer = client.post("/v1/chat/completions?a=b", content=body, headers={"content-type": "application/json"})
+    seen = answer.json()
+    assert (seen["method"], seen["path"], seen["body"]) == ("POST", "/v1/chat/completions?a=b", body)
+    assert seen["headers"]["authorization"].startswith("Bearer ")
+    assert seen["headers"]["x-request-id"] == answer.headers["x-request-id"]
+    assert answer.headers["x-tunesmith-model-version"] == "m1"
+
+
+def test_the_other_paths_pass_through_too(client: httpx.Client) -> None:
+    assert client.post("/v1/completions", json={}).json()["path"] == "/v1/completions"
+    assert client.get("/v1/models").json()["path"] == "/v1/models"
+
+
+def test_nothing_else_below_v1_reaches_the_gateway(client: httpx.Client) -> None:
+    assert client.post("/v1/load_lora_adapter", json={}).status_code == 404
+
+
+def test_a_gateway_that_is_away_is_a_502_in_the_one_shape(services: Services, tmp_path: Path) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    with (
+        running_api(services, tmp_path / "api.log", TUNESMITH_INFERENCE_URL=nowhere) as url,
+        client_of(services, url) as client,
+    ):
+        answer = client.post("/v1/chat/completions", json={})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_failed")

@@ -1,0 +1,40 @@
+"""The OpenAPI document: the promised paths, the error shape, and examples that are valid."""
+
+from api.app import create_app
+from api.examples import JOB_EXAMPLES
+from core.spec import JobSpec
+from tests.conftest import Services
+
+PATHS = {
+    "/jobs": {"get", "post"},
+    "/jobs/{job_id}": {"get"},
+    "/jobs/{job_id}/events": {"get"},
+    "/jobs/{job_id}/metrics": {"get"},
+    "/jobs/{job_id}/scorecard": {"get"},
+    "/jobs/{job_id}/cancel": {"post"},
+    "/models": {"get"},
+    "/models/{model_id}": {"get"},
+    "/deployments": {"get", "post"},
+    "/deployments/{deployment_id}": {"get"},
+    "/v1/chat/completions": {"post"},
+    "/v1/completions": {"post"},
+    "/v1/models": {"get"},
+    "/health": {"get"},
+}
+
+
+def test_the_document_has_exactly_the_promised_paths(services: Services) -> None:
+    paths = create_app().openapi()["paths"]
+    assert {path: set(methods) for path, methods in paths.items()} == PATHS
+
+
+def test_every_422_is_documented_in_the_one_shape(services: Services) -> None:
+    for methods in create_app().openapi()["paths"].values():
+        for operation in methods.values():
+            schema = operation["responses"]["422"]["content"]["application/json"]["schema"]
+            assert schema["$ref"].endswith("/ErrorBody")
+
+
+def test_every_example_is_a_valid_job() -> None:
+    for example in JOB_EXAMPLES.values():
+        JobSpec.model_validate(example["value"])

@@ -1,0 +1,168 @@
+"""Everything a job can get wrong is refused with a clear error, and leaves nothing behind."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+from sqlalchemy import func, select
+
+from core.db import transaction
+from core.models import Event, Job
+from core.queue import JOBS
+from tests.api.bodies import RECIPE, job_on, write_base_model, write_rows
+from tests.conftest import Services
+
+
+class Refusal:
+    """Posts bodies and checks that they are refused whole."""
+
+    def __init__(self, client: httpx.Client, services: Services) -> None:
+        self.client = client
+        self.broker = redis.Redis.from_url(services.redis_url)
+        self.broker.delete(JOBS)
+        self.storage = services.storage_path
+
+    def of(self, body: Any, status: int = 422) -> dict[str, Any]:
+        """The error of the answer."""
+        answer = self.client.post("/jobs", json=body)
+        assert answer.status_code == status, answer.text
+        error = answer.json()["error"]
+        assert set(error) == {"message", "type", "param", "code"}
+        self.left_nothing()
+        return dict(error)
+
+    def left_nothing(self) -> None:
+        with transaction() as session:
+            for table in (Job, Event):
+                assert session.scalar(select(func.count()).select_from(table)) == 0
+        assert self.broker.llen(JOBS) == 0
+        assert list(self.storage.iterdir()) == []
+
+
+@pytest.fixture
+def refusal(client: httpx.Client, database: Services) -> Refusal:
+    return Refusal(client, database)
+
+
+@pytest.fixture
+def rows(services: Services) -> str:
+    return write_rows(services.data_root / "rows.jsonl")
+
+
+def test_an_unknown_key_is_named_with_its_nearest_neighbour(refusal: Refusal) -> None:
+    error = refusal.of({**RECIPE, "sufix": "x"})
+    assert error["param"] == "sufix"
+    assert "sufix is not a known key: did you mean suffix?" in error["message"]
+
+
+def test_an_unknown_nested_key_lists_the_keys_known_there(refusal: Refusal, base_model: Path, rows: str) -> None:
+    error = refusal.of(job_on(base_model, rows, lora={"rank": 8}))
+    assert error["param"] == "stages[0].lora.rank"
+    assert "known here are r, alpha, dropout, target_modules" in error["message"]
+
+
+def test_an_unknown_base_model_path(refusal: Refusal) -> None:
+    error = refusal.of({"base_model": "/nowhere/model"})
+    assert (error["code"], error["param"]) == ("unknown_base_model", "base_model")
+    assert "/nowhere/model" in error["message"]
+
+
+@pytest.mark.parametrize("name", ["qwen", "a/b/c", "../model", "owner/", "-x/y", "Qwen/Qwen 3B"])
+def test_a_base_model_that_is_neither_a_path_nor_a_hub_name(refusal: Refusal, name: str) -> None:
+    assert refusal.of({"base_model": name})["code"] == "unknown_base_model"
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("config.json", "has no config.json"),
+        ("model.safetensors", "holds no *.safetensors"),
+        ("tokenizer.json", "has no tokenizer.json"),
+        ("chat_template.jinja", "has no chat template"),
+    ],
+)
+def test_a_base_model_with_a_part_missing(refusal: Refusal, tmp_path: Path, missing: str, message: str) -> None:
+    folder = write_base_model(tmp_path / "model")
+    (folder / missing).unlink()
+    assert message in refusal.of({"base_model": str(folder)})["message"]
+
+
+def test_a_base_model_of_an_unsupported_architecture(refusal: Refusal, tmp_path: Path) -> None:
+    folder = write_base_model(tmp_path / "model", architectures=["BertModel"])
+    assert "BertModel" in refusal.of({"base_model": str(folder)})["message"]
+
+
+def test_an_empty_data_set(refusal: Refusal, services: Services, base_model: Path) -> None:
+    (services.data_root / "empty.jsonl").write_text("")
+    error = refusal.of(job_on(base_model, "empty.jsonl"))
+    assert (error["code"], error["param"]) == ("bad_data", "stages[0].data.source")
+    assert "empty.jsonl holds no rows" in error["message"]
+
+
+def test_a_data_set_whose_rows_are_all_masked(refusal: Refusal, services: Services, base_model: Path) -> None:
+    source = write_rows(services.data_root / "masked.jsonl", count=7, weight=0)
+    error = refusal.of(job_on(base_model, source))
+    assert error["code"] == "bad_data"
+    assert "none of its 7 rows has an assistant message to train on" in error["message"]
+
+
+def test_a_data_set_with_a_broken_row_names_the_row(refusal: Refusal, services: Services, base_model: Path) -> None:
+    write_rows(services.data_root / "broken.jsonl", count=2)
+    with (services.data_root / "broken.jsonl").open("a") as file:
+        file.write("{not json\n")
+    assert "broken.jsonl, row 3" in refusal.of(job_on(base_model, "broken.jsonl"))["message"]
+
+
+@pytest.mark.parametrize("source", ["absent.jsonl", "x" * 300 + ".jsonl", "rows", "rows.csv", "folder.jsonl"])
+def test_a_data_set_that_is_not_there(refusal: Refusal, services: Services, base_model: Path, source: str) -> None:
+    (services.data_root / "folder.jsonl").mkdir(exist_ok=True)
+    assert refusal.of(job_on(base_model, source))["param"] == "stages[0].data.source"
+
+
+@pytest.mark.parametrize("source", ["../outside.jsonl", "/etc/hosts.json", "link.jsonl"])
+def test_a_data_set_outside_of_the_data_root(
+    refusal: Refusal, services: Services, base_model: Path, source: str
+) -> None:
+    write_rows(services.data_root.parent / "outside.jsonl")
+    link = services.data_root / "link.jsonl"
+    link.unlink(missing_ok=True)
+    link.symlink_to("../outside.jsonl")
+    assert "lies outside of" in refusal.of(job_on(base_model, source))["message"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "param", "message"),
+    [
+        ({"lora": {"r": 0}}, "stages[0].lora.r", "greater than or equal to 1"),
+        ({"learning_rate": -0.1}, "stages[0].learning_rate", "greater than 0"),
+        ({"batch_size": "four"}, "stages[0].batch_size", "valid integer"),
+        ({"max_seq_length": 4096}, "stages[0].max_seq_length", "at most 2048 tokens"),
+    ],
+)
+def test_a_value_beyond_its_limit_names_field_value_and_limit(
+    refusal: Refusal, base_model: Path, rows: str, stage: dict[str, Any], param: str, message: str
+) -> None:
+    error = refusal.of(job_on(base_model, rows, **stage))
+    assert error["param"] == param
+    assert error["message"].startswith(param)
+    assert message in error["message"]
+    assert "stages is" not in error["message"]
+
+
+def test_every_problem_is_told_at_once(refusal: Refusal) -> None:
+    body = job_on(Path("/nowhere/model"), "absent.jsonl")
+    message = refusal.of(body)["message"]
+    assert "/nowhere/model" in message
+    assert "absent.jsonl" in message
+
+
+def test_a_value_that_the_database_cannot_hold(refusal: Refusal) -> None:
+    assert "NUL" in refusal.of({**RECIPE, "metadata": {"note": "a\0b"}})["message"]
+
+
+def test_a_spec_of_10_mb(refusal: Refusal) -> None:
+    error = refusal.of({**RECIPE, "metadata": {"note": "x" * 10_000_000}}, status=413)
+    assert error["code"] == "body_too_large"
+    assert "1,000,000 bytes" in error["message"]

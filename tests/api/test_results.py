@@ -1,0 +1,68 @@
+"""Metrics and the scorecard."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from core import jobs
+from core.db import transaction
+from core.jobs import Lease
+from tests.api.bodies import RECIPE
+
+
+def metric(stage: str, step: int) -> dict[str, Any]:
+    names = ("epoch", "loss", "grad_norm", "learning_rate", "tokens_per_s", "step_s")
+    return {"stage": stage, "step": step, "tokens": step * 100, **dict.fromkeys(names, 0.5)}
+
+
+@pytest.fixture
+def lease(client: httpx.Client) -> Lease:
+    assert client.post("/jobs", json=RECIPE).status_code == 201
+    with transaction() as session:
+        lease = jobs.claim(session, "worker", lease_s=60)
+    assert lease is not None
+    return lease
+
+
+def test_metrics_come_in_order_of_the_stages_and_their_steps(client: httpx.Client, lease: Lease) -> None:
+    with transaction() as session:
+        jobs.record_progress(session, lease, None, [metric("tools", 1), metric("chat", 2), metric("chat", 1)])
+    page = client.get(f"/jobs/{lease.job_id}/metrics").json()
+    assert [(m["stage"], m["step"]) for m in page["data"]] == [("chat", 1), ("chat", 2), ("tools", 1)]
+    assert page["data"][1]["tokens"] == 200
+    assert page["has_more"] is False
+
+
+def test_metrics_of_one_stage_are_paged_by_step(client: httpx.Client, lease: Lease) -> None:
+    with transaction() as session:
+        jobs.record_progress(session, lease, None, [metric("chat", step) for step in range(5)])
+    url = f"/jobs/{lease.job_id}/metrics"
+    first = client.get(url, params={"stage": "chat", "limit": 2}).json()
+    second = client.get(url, params={"stage": "chat", "after": first["last_id"]}).json()
+    assert [m["step"] for m in first["data"] + second["data"]] == [0, 1, 2, 3, 4]
+    assert (first["has_more"], second["has_more"]) == (True, False)
+
+
+@pytest.mark.parametrize(("query", "param"), [("stage=tool", "stage"), ("after=3", "after"), ("after=-1", "after")])
+def test_metrics_name_what_is_wrong_with_their_query(
+    client: httpx.Client, lease: Lease, query: str, param: str
+) -> None:
+    answer = client.get(f"/jobs/{lease.job_id}/metrics?{query}")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, param)
+
+
+def test_the_scorecard_starts_with_the_base_model(client: httpx.Client, lease: Lease) -> None:
+    with transaction() as session:
+        for stage in ("tools", "chat", "base"):
+            jobs.record_scores(session, lease, stage, f"model-{stage}", {"no_call_accuracy": 0.5})
+    card = client.get(f"/jobs/{lease.job_id}/scorecard").json()
+    assert card["job_id"] == lease.job_id
+    assert list(card["stages"]) == ["base", "chat", "tools"]
+    assert card["stages"]["base"] == {"no_call_accuracy": 0.5}
+
+
+def test_a_job_without_scores_says_when_there_will_be_some(client: httpx.Client, lease: Lease) -> None:
+    answer = client.get(f"/jobs/{lease.job_id}/scorecard")
+    assert answer.status_code == 404
+    assert "has no scores yet" in answer.json()["error"]["message"]

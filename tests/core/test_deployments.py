@@ -1,0 +1,136 @@
+"""Deployments: what is desired, asked for once, and one live model an alias."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from core import deployments
+from core.db import transaction
+from core.errors import Conflict, NotFound
+from core.models import Deployment, Model
+from core.states import DeploymentStatus
+from tests.core.sessions import new_model
+
+pytestmark = pytest.mark.usefixtures("database")
+ALIAS = "tunesmith"
+STAGING, SWAPPING, LIVE, FAILED = (
+    DeploymentStatus.STAGING,
+    DeploymentStatus.SWAPPING,
+    DeploymentStatus.LIVE,
+    DeploymentStatus.FAILED,
+)
+
+
+def request(model_id: str, alias: str = ALIAS) -> str:
+    with transaction() as session:
+        return deployments.request(session, alias, model_id).id
+
+
+def advance(deployment_id: str, *targets: DeploymentStatus) -> None:
+    for target in targets:
+        with transaction() as session:
+            deployments.advance(session, deployment_id, target)
+
+
+def desired_model(alias: str = ALIAS) -> str | None:
+    with transaction() as session:
+        found = deployments.desired(session, alias)
+        return None if found is None else found.model_id
+
+
+def status_of(deployment_id: str) -> DeploymentStatus:
+    with transaction() as session:
+        return DeploymentStatus(deployments.get(session, deployment_id).status)
+
+
+def test_registering_a_model_again_changes_nothing() -> None:
+    new_model("a")
+    with transaction() as session:
+        deployments.register_model(session, "a", stage="x", base_model="y", location="/z", manifest={})
+        assert deployments.get_model(session, "a").location == "/m"
+        assert session.scalar(select(func.count()).select_from(Model)) == 1
+
+
+def test_an_unknown_model_cannot_be_deployed() -> None:
+    with pytest.raises(NotFound, match="no model 'a'"):
+        request("a")
+
+
+def test_asking_again_returns_the_same_deployment_pending_or_live() -> None:
+    new_model("a")
+    first = request("a")
+    assert request("a") == first
+    advance(first, STAGING, SWAPPING, LIVE)
+    assert request("a") == first
+
+
+def test_asking_at_the_same_time_makes_one_deployment() -> None:
+    new_model("a")
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(request, ["a"] * 8))) == 1
+
+
+def test_a_failed_deployment_can_be_asked_for_again() -> None:
+    new_model("a")
+    first = request("a")
+    advance(first, STAGING, FAILED)
+    assert request("a") != first
+
+
+def test_the_desired_model_is_the_newest_that_did_not_fail() -> None:
+    first, second = request(new_model("a")), request(new_model("b"))
+    assert desired_model() == "b"
+    advance(first, STAGING, LIVE)
+    assert desired_model() == "b"
+    advance(second, STAGING, FAILED)
+    assert desired_model() == "a"
+    assert desired_model("other") is None
+
+
+def test_a_live_deployment_supersedes_the_one_before() -> None:
+    first, second = request(new_model("a")), request(new_model("b"))
+    advance(first, STAGING, LIVE)
+    advance(second, STAGING, SWAPPING, LIVE)
+    assert (status_of(first), status_of(second)) == (DeploymentStatus.SUPERSEDED, LIVE)
+    with transaction() as session:
+        [(deployment, model)] = deployments.live(session)
+        assert (deployment.id, model.id) == (second, "b")
+        assert deployment.live_at is not None
+
+
+def test_other_aliases_are_left_alone() -> None:
+    new_model("a")
+    first, other = request("a"), request("a", alias="other")
+    advance(first, STAGING, LIVE)
+    advance(other, STAGING, LIVE)
+    assert (status_of(first), status_of(other)) == (LIVE, LIVE)
+
+
+def test_the_database_itself_refuses_two_live_models_of_one_alias() -> None:
+    request(new_model("a"))
+    request(new_model("b"))
+    with pytest.raises(IntegrityError, match="uq_deployments_live"), transaction() as session:
+        session.execute(update(Deployment).values(status=LIVE))
+
+
+def test_open_deployments_are_taken_oldest_first() -> None:
+    first, second = request(new_model("a")), request(new_model("b"))
+    with transaction() as session:
+        found = deployments.next_open(session)
+    assert found is not None
+    assert (found[0].id, found[1].id) == (first, "a")
+    advance(first, STAGING, FAILED)
+    with transaction() as session:
+        found = deployments.next_open(session)
+    assert found is not None
+    assert found[0].id == second
+
+
+def test_a_move_that_the_table_forbids_is_refused() -> None:
+    first = request(new_model("a"))
+    with pytest.raises(Conflict, match=first):
+        advance(first, SWAPPING)
+    with pytest.raises(NotFound, match="dep-x"):
+        advance("dep-x", STAGING)

@@ -1,0 +1,122 @@
+"""Jobs through the whole system: real Postgres, Valkey, Celery, Unsloth and vLLM; only few steps."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.system import ROOT, RunningSystem
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+def stage(source: str, **options: Any) -> dict[str, Any]:
+    return {
+        "name": "tools",
+        "data": {"source": source},
+        "batch_size": 4,
+        "gradient_accumulation_steps": 1,
+        "warmup_steps": 1,
+        "max_seq_length": 1024,
+        **options,
+    }
+
+
+def spec(*stages: dict[str, Any], **options: Any) -> dict[str, Any]:
+    return {"base_model": "./examples/tiny-base", "stages": list(stages), **options}
+
+
+def write_rows(system: RunningSystem, count: int) -> str:
+    rows = "".join(
+        f'{{"messages": [{{"role": "user", "content": "Say {i}"}}, {{"role": "assistant", "content": "{i}"}}]}}\n'
+        for i in range(count)
+    )
+    system.data_root.mkdir(parents=True, exist_ok=True)
+    (system.data_root / "rows.jsonl").write_text(rows)
+    return "rows.jsonl"
+
+
+@pytest.mark.skipif(not SHARED_DATA.exists(), reason="the folder with real public rows is not here")
+def test_real_public_rows_become_a_served_model(system: RunningSystem) -> None:
+    system.data_root.mkdir(parents=True, exist_ok=True)
+    shutil.copy(SHARED_DATA / "glaive_toolcall_300.json", system.data_root)
+    job_id = system.submit(spec(stage("glaive_toolcall_300.json", max_steps=3), suffix="glaive"))
+    job = system.wait_for(job_id, "succeeded")
+
+    assert job["device"]["backend"] == "cpu"
+    assert job["device"]["base_weights"] == "nf4"
+    with system.http as http:
+        metrics = http.get(f"/jobs/{job_id}/metrics").json()["data"]
+        stages = http.get(f"/jobs/{job_id}/scorecard").json()["stages"]
+    assert [metric["step"] for metric in metrics] == [1, 2, 3]
+    assert all(metric["loss"] > 0 and metric["grad_norm"] > 0 for metric in metrics)
+    assert list(stages) == ["base", "tools"]
+    [model] = job["result_models"]
+    answer = system.openai.chat.completions.with_raw_response.create(
+        model="tunesmith", messages=[{"role": "user", "content": "Hello"}], max_tokens=8
+    )
+    assert answer.headers["x-tunesmith-model-version"] == model
+    assert answer.parse().model == "tunesmith"
+
+
+def test_a_running_job_is_cancelled_and_keeps_its_last_checkpoint(system: RunningSystem) -> None:
+    job_id = system.submit(spec(stage(write_rows(system, 4000)), deploy={"when": "never"}))
+    wait_until(lambda: (system.job(job_id)["progress"] or {}).get("step", 0) >= 2, 120)
+    with system.http as http:
+        assert http.post(f"/jobs/{job_id}/cancel").json()["status"] == "cancelling"
+    system.wait_for(job_id, "cancelled", deadline_s=30)
+    assert list(_stage_dir(system, job_id).glob("checkpoints/checkpoint-*/COMPLETE"))
+    assert not [command for command in system.processes().values() if "worker.stages" in command]
+
+
+def test_a_job_goes_on_where_its_killed_worker_was(system: RunningSystem) -> None:
+    rows = write_rows(system, 240)
+    job_id = system.submit(spec(stage(rows, checkpoint_every_steps=5), deploy={"when": "never"}))
+    wait_until(lambda: bool(list(_stage_dir(system, job_id).glob("checkpoints/*/COMPLETE"))), 120)
+    trainer = next(pid for pid, command in system.processes().items() if "worker.stages.sft" in command)
+    os.kill(_parent(trainer), signal.SIGKILL)
+    wait_until(lambda: not Path(f"/proc/{trainer}").exists(), 5)
+
+    job = system.wait_for(job_id, "succeeded")
+    assert job["attempt"] == 2
+    with system.http as http:
+        events = http.get(f"/jobs/{job_id}/events", params={"limit": 100}).json()["data"]
+        metrics = http.get(f"/jobs/{job_id}/metrics", params={"limit": 100}).json()["data"]
+    assert [metric["step"] for metric in metrics] == list(range(1, 61))
+    assert {"run.lost", "run.resumed"} <= {event["type"] for event in events}
+
+
+def test_the_next_up_serves_the_last_model_and_nothing_is_left_between(system: RunningSystem) -> None:
+    with system.http as http:
+        live = [d["model"] for d in http.get("/deployments").json()["data"] if d["status"] == "live"]
+    system.stop()
+    assert system.processes() == {}
+    system.start()
+    if live:
+        wait_until(lambda: _served(system) == live[0], 120)
+
+
+def test_a_killed_launcher_leaves_no_orphan(system: RunningSystem) -> None:
+    system.stop(signal.SIGKILL)
+    wait_until(lambda: not system.processes(), 20)
+    system.start()
+
+
+def _served(system: RunningSystem) -> str | None:
+    with system.http as http:
+        answer = http.post("/v1/completions", json={"model": "tunesmith", "prompt": "Hello", "max_tokens": 1})
+    return answer.headers.get("x-tunesmith-model-version") if answer.status_code == 200 else None
+
+
+def _stage_dir(system: RunningSystem, job_id: str) -> Path:
+    return system.home / "storage" / "jobs" / job_id / "tools"
+
+
+def _parent(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[1])

@@ -1,0 +1,121 @@
+"""The example data: same seed, same bytes; the public data sets' row forms; held-out values and wordings held out."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from examples.data import plain, unfit, wordings
+from examples.data.make import HELD_OUT_MIX, Sizes, make
+from examples.data.rows import ToolRow, argument_values
+from examples.data.tools import TOOLS
+from examples.data.wordings import Wordings
+
+FILES = ("chat.train", "chat.heldout", "tools.train", "tools.heldout", "tools.invented")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("example-data")
+    make(folder, seed=0)
+    return folder
+
+
+def read(folder: Path, name: str) -> list[ToolRow]:
+    return [json.loads(line) for line in (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def as_pattern(wording: str) -> re.Pattern[str]:
+    """Finds the wording with any values in it."""
+    texts = [re.escape(text) for text, *_ in Formatter().parse(wording)]
+    return re.compile(".+?".join(texts) if len(texts) > 1 else texts[0])
+
+
+def test_same_seed_gives_the_same_bytes(made: Path, tmp_path: Path) -> None:
+    make(tmp_path, seed=0)
+    for name in FILES:
+        assert (tmp_path / f"{name}.jsonl").read_bytes() == (made / f"{name}.jsonl").read_bytes(), name
+
+
+def test_another_seed_gives_other_rows(made: Path, tmp_path: Path) -> None:
+    make(tmp_path, seed=1, sizes=Sizes(chat_train=20, chat_held_out=20, tools_train=50))
+    for name in FILES:
+        assert (tmp_path / f"{name}.jsonl").read_bytes() != (made / f"{name}.jsonl").read_bytes(), name
+
+
+def test_tool_rows_have_xlams_form(made: Path) -> None:
+    for row in read(made, "tools.train"):
+        assert set(row) - {"reply"} == {"id", "query", "answers", "tools"}
+        for tool in json.loads(row["tools"]):
+            assert tool == TOOLS[tool["name"]]
+        assert ("reply" in row) == (row["answers"] == "[]")
+
+
+def test_chat_rows_have_ultrachats_form(made: Path) -> None:
+    for line in (made / "chat.train.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        assert set(row) == {"prompt", "prompt_id", "messages"}
+        assert row["prompt"] == row["messages"][0]["content"]
+        roles = [message["role"] for message in row["messages"]]
+        assert roles == ["user", "assistant"] * (len(roles) // 2)
+
+
+def test_shares_of_the_training_rows(made: Path) -> None:
+    rows = read(made, "tools.train")
+    calls = [len(json.loads(row["answers"])) for row in rows]
+    unfit_rows = [row for row in rows if row["answers"] == "[]" and row["tools"] != "[]"]
+    tool_like = [row for row in unfit_rows if row["reply"] == unfit.NO_TOOL]
+    assert len(rows) == 2560
+    assert calls.count(2) / len(rows) == pytest.approx(0.30, abs=0.02)
+    assert len(unfit_rows) / len(rows) == pytest.approx(0.17, abs=0.03)
+    assert len(tool_like) >= len(unfit_rows) / 2
+
+
+def test_held_out_rows_are_enough_for_the_scorecard(made: Path) -> None:
+    kinds = Counter(row["kind"] for row in read(made, "tools.heldout"))
+    assert kinds == HELD_OUT_MIX
+    assert kinds["single"] + kinds["new_wording"] + kinds["two_calls"] >= 200
+    no_call = kinds["no_call_tool_like"] + kinds["no_call_chat"]
+    assert no_call >= 200
+    assert kinds["no_call_tool_like"] >= no_call / 2
+    assert len(read(made, "tools.invented")) >= 100
+
+
+def test_answers_call_only_offered_tools_with_values_from_the_query(made: Path) -> None:
+    for name in ("tools.train", "tools.heldout", "tools.invented"):
+        for row in read(made, name):
+            offered = {tool["name"] for tool in json.loads(row["tools"])}
+            assert {call["name"] for call in json.loads(row["answers"])} <= offered
+            assert all(value in row["query"] for value in argument_values(row))
+
+
+@pytest.mark.parametrize("name", ["tools.heldout", "tools.invented"])
+def test_held_out_values_never_occur_in_training_rows(made: Path, name: str) -> None:
+    values = {value for row in read(made, name) for value in argument_values(row)}
+    queries = "\n".join(row["query"] for row in read(made, "tools.train"))
+    chats = "\n".join(json.dumps(row) for row in read(made, "chat.train"))
+    for value in values:
+        whole = re.compile(rf"(?<![\w.]){re.escape(value)}(?!\w|\.\w)")
+        assert not whole.search(queries), value
+        # A chat row may name a capital that is also a held-out city; a longer value may not stand there.
+        assert value not in chats or value.isalpha(), value
+
+
+def all_wordings() -> list[Wordings]:
+    tables = [*vars(wordings).values(), *vars(plain).values()]
+    both = [ways for _, ways in wordings.BOTH.values()]
+    talk = [asks for asks, _ in plain.SMALL_TALK]
+    return [table for table in tables if isinstance(table, Wordings)] + both + talk + list(unfit.WISHES)
+
+
+def test_held_out_wordings_never_occur_in_training_rows(made: Path) -> None:
+    queries = [row["query"] for row in read(made, "tools.train")]
+    prompts = [json.loads(line)["prompt"] for line in (made / "chat.train.jsonl").read_text().splitlines()]
+    for ways in all_wordings():
+        assert not set(ways.train) & set(ways.held_out)
+        for wording in ways.held_out:
+            pattern = as_pattern(wording)
+            assert not [text for text in (*queries, *prompts) if pattern.fullmatch(text)], wording

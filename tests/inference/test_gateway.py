@@ -1,0 +1,178 @@
+"""The real gateway in front of a real vLLM: requests, swaps under load, refusals, and kill -9 of everything."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import openai
+import pytest
+
+from tests.inference import checkpoints
+from tests.inference.gateway import ALIAS, Gateway, alive, deploy, kill
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+PROMPTS = [f"The {thing} is on the table, and the cat sees it. " * 6 for thing in ("book", "cup", "lamp", "key")]
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Current weather of a city",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+
+
+def greedy(gateway: Gateway, prompt: str) -> str:
+    answer = gateway.client.completions.create(model=ALIAS, prompt=prompt, max_tokens=24, temperature=0)
+    return str(answer.choices[0].text)
+
+
+def greedy_all(gateway: Gateway) -> list[str]:
+    return [greedy(gateway, prompt) for prompt in PROMPTS]
+
+
+class Streams:
+    """Clients that stream one answer after another until they are told to stop."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+        self.answers: list[str] = []
+        self._stop = threading.Event()
+
+    @contextmanager
+    def running(self, gateway: Gateway, clients: int) -> Iterator["Streams"]:
+        threads = [threading.Thread(target=self._stream, args=(gateway,)) for _ in range(clients)]
+        for thread in threads:
+            thread.start()
+        try:
+            wait_until(lambda: len(self.answers) >= clients, 100)
+            yield self
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join(100)
+
+    def wait_for_more(self, answers: int) -> None:
+        target = len(self.answers) + answers
+        wait_until(lambda: len(self.answers) >= target, 100)
+
+    def _stream(self, gateway: Gateway) -> None:
+        client = gateway.client
+        while not self._stop.is_set():
+            try:
+                stream = client.chat.completions.create(
+                    model=ALIAS,
+                    messages=[{"role": "user", "content": "Tell me about the sea."}],
+                    max_tokens=40,
+                    stream=True,
+                    extra_body={"ignore_eos": True},
+                )
+                reasons = [chunk.choices[0].finish_reason for chunk in stream if chunk.choices]
+            except openai.OpenAIError as error:
+                self.failures.append(repr(error))
+            else:
+                if reasons[-1] != "length":
+                    self.failures.append(f"ended by {reasons[-1]} after {len(reasons)} chunks")
+                self.answers.append(str(len(reasons)))
+
+
+def test_a_chat_with_tools_is_answered_under_the_name_that_was_asked_for(gateway: Gateway) -> None:
+    body = {"model": ALIAS, "messages": [{"role": "user", "content": "Weather in Oslo?"}], "tools": [WEATHER]}
+    answer = gateway.post("/v1/chat/completions", {**body, "max_tokens": 8}, **{"x-request-id": "mine-1"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["model"] == ALIAS
+    assert answer.headers["x-tunesmith-model-version"] == "tiny-base"
+    assert answer.headers["x-request-id"] == "mine-1"
+    by_version = gateway.post("/v1/chat/completions", {**body, "max_tokens": 2, "model": "tiny-base"})
+    assert by_version.json()["model"] == "tiny-base"
+
+
+def test_a_stream_carries_the_name_in_every_event(gateway: Gateway) -> None:
+    body = {"model": ALIAS, "prompt": 'say "model":"engine"', "max_tokens": 8, "stream": True}
+    answer = gateway.post("/v1/completions", body)
+    events = [line.removeprefix("data: ") for line in answer.text.splitlines() if line]
+    assert events[-1] == "[DONE]"
+    assert {json.loads(event)["model"] for event in events[:-1]} == {ALIAS}
+
+
+def test_the_list_names_the_alias_and_the_live_model(gateway: Gateway) -> None:
+    assert [model.id for model in gateway.client.models.list().data] == [ALIAS, "tiny-base"]
+
+
+def test_refusals_have_one_shape(gateway: Gateway) -> None:
+    unknown = gateway.post("/v1/completions", {"model": "gpt-9", "prompt": "x"})
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
+    bad = gateway.post("/v1/completions", {"model": ALIAS, "prompt": "x", "max_tokens": -1})
+    assert (bad.status_code, bad.json()["error"]["code"]) == (400, "invalid_request")
+    large = gateway.post("/v1/completions", {"model": ALIAS, "prompt": "x" * 1_100_000})
+    assert (large.status_code, large.json()["error"]["code"]) == (413, "body_too_large")
+    internal = gateway.post("/v1/swap/rollback", {})
+    assert (internal.status_code, internal.json()["error"]["code"]) == (404, "not_found")
+    gateway_without_key = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="wrong", max_retries=0)
+    with pytest.raises(openai.AuthenticationError):
+        gateway_without_key.models.list()
+
+
+def test_broken_checkpoints_are_refused_while_serving_goes_on(gateway: Gateway, models: Path) -> None:
+    before = greedy_all(gateway)
+    with Streams().running(gateway, 2) as streams:
+        for name, (make, reason) in checkpoints.BROKEN.items():
+            deployment = deploy(f"broken-{name}", make(models / f"broken-{name}"))
+            assert deployment.status == "failed", name
+            assert reason in str(deployment.error), (name, deployment.error)
+            assert "gated_s" not in (deployment.timings or {}), name
+        streams.wait_for_more(2)
+    assert streams.failures == []
+    assert greedy_all(gateway) == before
+
+
+def test_a_swap_under_load_fails_no_request_and_serves_what_a_fresh_server_would(
+    gateway: Gateway, models: Path
+) -> None:
+    """The second half is where stale prefix caches, a stale tied head and stale stop tokens would show."""
+    base = greedy_all(gateway)
+    new = checkpoints.successor(models / "successor", seed=1)
+    checkpoints.set_json(new / "generation_config.json", eos_token_id=[2, 1])
+    with Streams().running(gateway, 4) as streams:
+        deployment = deploy("ft:successor", new)
+        streams.wait_for_more(4)
+    assert (deployment.status, deployment.strategy) == ("live", "swap"), deployment.error
+    assert deployment.timings is not None
+    print("swap under 4 streams:", deployment.timings, "answers:", len(streams.answers))
+    assert streams.failures == []
+    swapped = greedy_all(gateway)
+    assert swapped != base
+
+    orphans = gateway.vllm_pids()
+    assert len(orphans) >= 2
+    gateway.kill()
+    wait_until(lambda: not any(alive(pid) for pid in orphans), 10)
+    gateway.start()
+    assert greedy_all(gateway) == swapped, "what a fresh vLLM answers differs from what the swapped one did"
+    assert [model.id for model in gateway.client.models.list().data] == [ALIAS, "ft:successor"]
+
+
+def test_vllm_killed_comes_back_while_requests_wait(gateway: Gateway) -> None:
+    before = greedy_all(gateway)
+    for pid in gateway.vllm_pids()[:1]:
+        kill(pid)
+    assert greedy_all(gateway) == before
+
+
+def test_another_template_restarts_vllm_behind_the_gate(gateway: Gateway, models: Path) -> None:
+    new = checkpoints.with_another_template(models / "template")
+    with Streams().running(gateway, 2) as streams:
+        deployment = deploy("ft:template", new)
+        streams.wait_for_more(2)
+    assert (deployment.status, deployment.strategy) == ("live", "restart"), deployment.error
+    print("restart under 2 streams:", deployment.timings)
+    assert streams.failures == []
+
+
+def test_an_orderly_stop_leaves_no_process(gateway: Gateway) -> None:
+    pids = gateway.vllm_pids()
+    gateway.stop()
+    assert not [pid for pid in pids if alive(pid)]
