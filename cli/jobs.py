@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from cli.client import Client
+from cli.scorecard import print_scorecard
 from cli.tables import local_time, open_console, print_json, print_table
 from cli.watch import describe_progress, watch
 from core.errors import ConfigurationError, NotFound
@@ -53,9 +54,8 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
         print_json(console, {**job, "scorecard": stages})
         return
     _print_job(console, job)
-    for stage, scores in stages.items():
-        shown = ", ".join(f"{name} {_score(score)}" for name, score in scores.items() if _score(score))
-        console.print(f"  scores of {stage}: {shown}", highlight=False)
+    if stages:
+        print_scorecard(stages, console)
 
 
 @app.command()
@@ -125,12 +125,6 @@ def _print_job(console: Console, job: dict[str, Any]) -> None:
 
 def _steps(progress: dict[str, Any] | None) -> str:
     return f"{progress['step']}/{progress.get('max_steps', '?')}" if progress and "step" in progress else ""
-
-
-def _score(score: Any) -> str:
-    """A score as the scorecard holds it: a number, or an object with its `value` and the sample size."""
-    value = score.get("value") if isinstance(score, dict) else score
-    return f"{value:.3f}" if isinstance(value, float) else ""
 
 
 def _read(spec: Path) -> bytes:

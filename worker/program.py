@@ -38,12 +38,16 @@ def run_program(
 ) -> dict[str, Any]:
     """Run `worker.stages.NAME` over the directory and return its result; a finished one is not run again.
 
+    `on_events` gets the steps that earlier runs reported, then every event of this one.
+
     Raises ProgramFailed, LeaseLost, or why the run should stop (Cancelled, Drained).
     """
     result = run_dir / f"{name}.json"
+    events = _EventReader(run_dir / "events.jsonl")
+    on_events([event for event in events.read() if event["type"] == "step"])  # an earlier run may not have stored all
     if result.exists():
         return _read(result)
-    events = _EventReader(run_dir / "events.jsonl")
+    events.errors.clear()
     log_path = run_dir / f"{name}.log"
     with log_path.open("ab") as log:
         child = subprocess.Popen(
@@ -102,7 +106,7 @@ class _EventReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.position = path.stat().st_size if path.exists() else 0
+        self.position = 0
         self.errors: list[dict[str, Any]] = []
 
     def read(self) -> list[dict[str, Any]]:

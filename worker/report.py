@@ -18,7 +18,7 @@ class Reporter:
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
-        self.metrics: list[dict[str, Any]] = []
+        self.metrics: dict[tuple[str, int], dict[str, Any]] = {}
         self.progress: dict[str, Any] | None = None
         self.flushed_at = 0.0
 
@@ -34,24 +34,24 @@ class Reporter:
         def receive(events: list[dict[str, Any]]) -> None:
             for event in events:
                 self._receive(stage, program, event)
-            if (self.metrics or self.progress) and time.monotonic() - self.flushed_at > _EVERY_S:
+            if time.monotonic() - self.flushed_at > _EVERY_S:
                 self.flush()
 
         return receive
 
     def flush(self) -> None:
-        """Write what has gathered."""
-        with transaction() as session:
-            jobs.record_progress(session, self.lease, self.progress, self.metrics)
-        self.metrics, self.progress, self.flushed_at = [], None, time.monotonic()
+        """Write what has gathered, if anything has."""
+        if self.metrics or self.progress:
+            with transaction() as session:
+                jobs.record_progress(session, self.lease, self.progress, list(self.metrics.values()))
+        self.metrics, self.progress, self.flushed_at = {}, None, time.monotonic()
 
     def _receive(self, stage: str, program: str, event: dict[str, Any]) -> None:
         match event["type"]:
             case "step":
-                self.metrics.append({"stage": stage, **{key: event[key] for key in _METRIC_FIELDS}})
+                # A step that was repeated after a resume counts once, as it went the last time.
+                self.metrics[stage, event["step"]] = {"stage": stage, **{key: event[key] for key in _METRIC_FIELDS}}
                 self.progress = self._progress(stage, program, event)
-                if event["step"] == event["max_steps"]:
-                    self.flush()
             case "progress":
                 self.progress = self._progress(stage, program, event)
             case "device":

@@ -137,7 +137,9 @@ class JobRun:
     def _run(self, name: str, folder: Path, stage: str, env: dict[str, str]) -> dict[str, Any]:
         folder.mkdir(parents=True, exist_ok=True)
         environment = {**self.artefacts.program_env(), **env}
-        return run_program(name, folder, self.keeper, self.reporter.for_program(stage, name), environment)
+        result = run_program(name, folder, self.keeper, self.reporter.for_program(stage, name), environment)
+        self.reporter.flush()
+        return result
 
     def _move(self, status: JobStatus, stage: str) -> None:
         with transaction() as session:

@@ -9,7 +9,8 @@ import pytest
 
 from core.errors import EngineFailed
 from core.settings import Settings
-from inference.engine import Engine, arguments, cpu_defaults, environment
+from inference.command import arguments, cpu_defaults, environment
+from inference.engine import Engine
 from tests.inference.gateway import free_port
 
 

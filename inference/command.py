@@ -1,0 +1,68 @@
+"""vLLM's command line and environment, chosen by what the machine has."""
+
+import json
+import os
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from core.settings import Settings, vllm_environment
+from inference.names import ENGINE_NAME
+
+FEW_CORES = 4
+
+
+def arguments(settings: Settings, model: Path, roots: Iterable[Path]) -> list[str]:
+    """vLLM's command line for this machine."""
+    swap_roots = sorted(str(root) for root in roots)
+    chosen = {
+        "--model": str(model),
+        "--served-model-name": ENGINE_NAME,
+        "--host": settings.vllm_host,
+        "--port": str(settings.vllm_port),
+        "--tool-call-parser": "hermes",
+        "--tool-strict-level": "parameter",
+        "--worker-extension-cls": "tunesmith_vllm.worker.StagedSwap",
+        "--additional-config": json.dumps({"swap_roots": swap_roots}),
+    }
+    flags = ["--enable-auto-tool-choice", "--disable-uvicorn-access-log"]
+    if has_gpu():
+        chosen["--gpu-memory-utilization"] = str(settings.vllm_gpu_util)
+    else:
+        # On CPU compilation takes minutes, and 32 is the block size that its attention kernel is made for.
+        chosen["--block-size"] = "32"
+        flags.append("--enforce-eager")
+    if settings.vllm_max_model_len is not None:
+        chosen["--max-model-len"] = str(settings.vllm_max_model_len)
+    return [word for option in chosen.items() for word in option] + flags + shlex.split(settings.vllm_args)
+
+
+def environment(api_key: str, model: Path) -> dict[str, str]:
+    """vLLM's environment.  The key goes here because a command line can be read by every user of the machine."""
+    forced = {
+        "VLLM_API_KEY": api_key,
+        "VLLM_PLUGINS": "tunesmith",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_SERVER_DEV_MODE": "0",
+    }
+    if model.exists():
+        forced |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    return vllm_environment(forced, {} if has_gpu() else cpu_defaults(os.cpu_count() or 1))
+
+
+def cpu_defaults(cores: int) -> dict[str, str]:
+    """What vLLM runs best with on a CPU, as measured on two cores; the environment overrides each of them."""
+    # vLLM compiles one function, for logprobs, whatever --enforce-eager says: 5 s, and a machine with a C++ compiler.
+    defaults = {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCH_COMPILE_DISABLE": "1"}
+    if cores <= FEW_CORES:
+        # The worker then lives in EngineCore's process: one process less to import vLLM, a third off the start.
+        # Larger machines keep the two apart, because only then vLLM binds threads to cores.
+        defaults["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+        # Threads that spin at a barrier while another process has their core made an answer 50 times slower.
+        defaults["OMP_NUM_THREADS"] = str(max(1, cores - 1))
+    return defaults
+
+
+def has_gpu() -> bool:
+    """Whether the machine shows an NVIDIA GPU, on Linux or below WSL."""
+    return Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists()
