@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from sqlalchemy.exc import OperationalError
 
-from core import jobs
+from core import runs
 from core.db import transaction
 from core.errors import LeaseLost
 from core.settings import get_settings
@@ -23,7 +23,7 @@ class Drained(Exception):
 class LeaseKeeper:
     """Renews the lease from within every wait loop of the run."""
 
-    def __init__(self, lease: jobs.Lease) -> None:
+    def __init__(self, lease: runs.Lease) -> None:
         settings = get_settings()
         self.lease = lease
         self.lease_s, self.heartbeat_s = settings.lease_s, settings.heartbeat_s
@@ -42,7 +42,7 @@ class LeaseKeeper:
         self.tried_at = now
         try:
             with transaction() as session:
-                self.cancel_requested = jobs.renew(session, self.lease, self.lease_s)
+                self.cancel_requested = runs.renew(session, self.lease, self.lease_s)
             self.renewed_at = now
         except OperationalError as error:
             if time.monotonic() - self.renewed_at > 0.75 * self.lease_s:

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from core import jobs
+from core import events, runs
 from core.db import transaction
-from core.jobs import Lease
+from core.runs import Lease
 
 _METRIC_FIELDS = ("step", "epoch", "loss", "grad_norm", "learning_rate", "tokens", "tokens_per_s", "step_s")
 _PROGRESS_FIELDS = ("step", "max_steps", "loss", "tokens_per_s", "eta_s", "done", "total", "unit")
@@ -25,8 +25,8 @@ class Reporter:
     def event(self, type_: str, message: str, data: dict[str, Any] | None = None) -> None:
         """Append one event to the job."""
         with transaction() as session:
-            jobs.hold(session, self.lease)
-            jobs.add_event(session, self.lease.job_id, type_, message, self.lease.attempt, data=data)
+            runs.hold(session, self.lease)
+            events.add_event(session, self.lease.job_id, type_, message, self.lease.attempt, data=data)
 
     def for_program(self, stage: str, program: str) -> Callable[[list[dict[str, Any]]], None]:
         """A function that takes the new events of a running program; call it often, with none too."""
@@ -43,7 +43,7 @@ class Reporter:
         """Write what has gathered, if anything has."""
         if self.metrics or self.progress:
             with transaction() as session:
-                jobs.record_progress(session, self.lease, self.progress, list(self.metrics.values()))
+                runs.record_progress(session, self.lease, self.progress, list(self.metrics.values()))
         self.metrics, self.progress, self.flushed_at = {}, None, time.monotonic()
 
     def _receive(self, stage: str, program: str, event: dict[str, Any]) -> None:
@@ -57,7 +57,7 @@ class Reporter:
             case "device":
                 device = {key: value for key, value in event.items() if key not in ("type", "at")}
                 with transaction() as session:
-                    jobs.record_device(session, self.lease, device)
+                    runs.record_device(session, self.lease, device)
             case "checkpoint":
                 self.event("checkpoint.saved", f"Checkpoint at step {event['step']} of {stage}")
             case "train_begin" if event["step"]:

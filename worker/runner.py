@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
-from core import jobs
+from core import jobs, runs
 from core.db import transaction
 from core.errors import LeaseLost, ServiceError
-from core.jobs import Lease
+from core.runs import Lease
 from core.settings import get_settings
 from core.spec import JobSpec, StageSpec
 from core.states import JobStatus
@@ -58,12 +58,12 @@ def _end(lease: Lease, status: JobStatus, error: dict[str, Any] | None = None) -
     with transaction() as session:
         if error is not None:
             error["stage"] = jobs.get(session, lease.job_id).stage
-        jobs.finish(session, lease, status, error)
+        runs.finish(session, lease, status, error)
 
 
 def _give_back(lease: Lease, reason: str) -> None:
     with transaction() as session:
-        jobs.give_back(session, lease, reason)
+        runs.give_back(session, lease, reason)
 
 
 class JobRun:
@@ -105,7 +105,7 @@ class JobRun:
         write_json(folder / "spec.json", self.artefacts.stage_run(stage).model_dump(mode="json"))
         counts = self._program("prepare", stage)
         with transaction() as session:
-            jobs.record_plan(session, self.lease, stage.name, counts["rows"], counts["steps"])
+            runs.record_plan(session, self.lease, stage.name, counts["rows"], counts["steps"])
 
     def _measure_base(self) -> None:
         """Measure the base model before anything else, unless another model is live: users come first."""
@@ -128,7 +128,7 @@ class JobRun:
         write_json(folder / "evaluation.json", self.artefacts.evaluation_run(model_id).model_dump(mode="json"))
         scores = self._run("evaluate", folder, stage, {"OPENAI_API_KEY": get_settings().require_admin_key()})
         with transaction() as session:
-            jobs.record_scores(session, self.lease, stage, model_id, scores)
+            runs.record_scores(session, self.lease, stage, model_id, scores)
         self.reporter.event("evaluation.done", f"Measured {stage}", {"stage": stage})
 
     def _program(self, name: str, stage: StageSpec) -> dict[str, Any]:
@@ -143,4 +143,4 @@ class JobRun:
 
     def _move(self, status: JobStatus, stage: str) -> None:
         with transaction() as session:
-            jobs.move(session, self.lease, status, stage=stage)
+            runs.move(session, self.lease, status, stage=stage)

@@ -6,7 +6,7 @@ import socket
 
 from celery import Celery
 
-from core import jobs
+from core import runs
 from core.db import transaction
 from core.queue import CLAIM, REAP, RING, ring
 from core.settings import get_settings
@@ -27,7 +27,7 @@ def claim() -> None:
     settings = get_settings()
     worker = settings.worker_name or f"{socket.gethostname()}:{os.getpid()}"
     with transaction() as session:
-        lease = jobs.claim(session, worker, settings.lease_s)
+        lease = runs.claim(session, worker, settings.lease_s)
     if lease is None:
         return
     log.info("job.claimed job_id=%s attempt=%d", lease.job_id, lease.attempt)
@@ -38,7 +38,7 @@ def claim() -> None:
 def reap() -> None:
     """Requeue the jobs of workers that are gone."""
     with transaction() as session:
-        lost = jobs.reap(session, get_settings().max_attempts)
+        lost = runs.reap(session, get_settings().max_attempts)
     if lost:
         log.warning("job.requeued count=%d", lost)
         ring_due()
@@ -47,6 +47,6 @@ def reap() -> None:
 def ring_due() -> None:
     """Ring once for every queued job whose doorbell may have been lost."""
     with transaction() as session:
-        due = jobs.due_doorbells(session, get_settings().doorbell_every_s)
+        due = runs.due_doorbells(session, get_settings().doorbell_every_s)
     for _ in range(due):
         ring()

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from core import jobs
+from core import runs
 from core.db import transaction
-from core.jobs import Lease
+from core.runs import Lease
 from core.states import JobStatus
 from tests.api.bodies import RECIPE
 from tests.api.conftest import client_of, running_api
@@ -26,7 +26,7 @@ def running(client: httpx.Client) -> tuple[str, Lease]:
     """A job with two events, held by a run."""
     job_id = client.post("/jobs", json=RECIPE).json()["id"]
     with transaction() as session:
-        lease = jobs.claim(session, "worker", lease_s=60)
+        lease = runs.claim(session, "worker", lease_s=60)
     assert lease is not None
     return job_id, lease
 
@@ -45,7 +45,7 @@ def entries(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
 
 def finish(lease: Lease) -> None:
     with transaction() as session:
-        jobs.finish(session, lease, JobStatus.SUCCEEDED)
+        runs.finish(session, lease, JobStatus.SUCCEEDED)
 
 
 def test_events_are_listed_in_order_and_paged(client: httpx.Client, running: tuple[str, Lease]) -> None:
@@ -65,8 +65,8 @@ def test_a_stream_follows_the_job_to_its_end(client: httpx.Client, running: tupl
         stream = entries(answer.iter_lines())
         assert [next(stream)["data"]["type"] for _ in range(2)] == ["job.created", "run.started"]
         with transaction() as session:
-            jobs.move(session, lease, JobStatus.TRAINING, stage="chat")
-            jobs.record_progress(session, lease, {"step": 1, "total_steps": 10})
+            runs.move(session, lease, JobStatus.TRAINING, stage="chat")
+            runs.record_progress(session, lease, {"step": 1, "total_steps": 10})
         moved, progress = next(stream), next(stream)
         assert (moved["event"], moved["data"]["type"]) == ("event", "job.training")
         assert int(moved["id"]) == moved["data"]["id"]

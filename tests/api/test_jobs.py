@@ -10,7 +10,7 @@ import httpx
 import redis
 from sqlalchemy import func, select, text
 
-from core import deployments, jobs
+from core import deployments, runs
 from core.db import transaction
 from core.models import Job
 from core.queue import JOBS
@@ -215,16 +215,16 @@ def test_a_queued_job_is_cancelled_at_once(client: httpx.Client) -> None:
 def test_a_running_job_is_asked_to_stop(client: httpx.Client) -> None:
     job_id = post(client)["id"]
     with transaction() as session:
-        assert jobs.claim(session, "worker", lease_s=60)
+        assert runs.claim(session, "worker", lease_s=60)
     assert client.post(f"/jobs/{job_id}/cancel").json()["status"] == "cancelling"
 
 
 def test_a_finished_job_cannot_be_cancelled_and_the_sdk_is_told_not_to_retry(client: httpx.Client) -> None:
     job_id = post(client)["id"]
     with transaction() as session:
-        lease = jobs.claim(session, "worker", lease_s=60)
+        lease = runs.claim(session, "worker", lease_s=60)
         assert lease
-        jobs.finish(session, lease, JobStatus.SUCCEEDED)
+        runs.finish(session, lease, JobStatus.SUCCEEDED)
     answer = client.post(f"/jobs/{job_id}/cancel")
     assert (answer.status_code, answer.headers["x-should-retry"]) == (409, "false")
     assert "already succeeded" in answer.json()["error"]["message"]

@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from core import jobs
+from core import runs
 from core.db import transaction
-from core.jobs import Lease
+from core.runs import Lease
 from tests.api.bodies import RECIPE
 
 
@@ -20,14 +20,14 @@ def metric(stage: str, step: int) -> dict[str, Any]:
 def lease(client: httpx.Client) -> Lease:
     assert client.post("/jobs", json=RECIPE).status_code == 201
     with transaction() as session:
-        lease = jobs.claim(session, "worker", lease_s=60)
+        lease = runs.claim(session, "worker", lease_s=60)
     assert lease is not None
     return lease
 
 
 def test_metrics_come_in_order_of_the_stages_and_their_steps(client: httpx.Client, lease: Lease) -> None:
     with transaction() as session:
-        jobs.record_progress(session, lease, None, [metric("tools", 1), metric("chat", 2), metric("chat", 1)])
+        runs.record_progress(session, lease, None, [metric("tools", 1), metric("chat", 2), metric("chat", 1)])
     page = client.get(f"/jobs/{lease.job_id}/metrics").json()
     assert [(m["stage"], m["step"]) for m in page["data"]] == [("chat", 1), ("chat", 2), ("tools", 1)]
     assert page["data"][1]["tokens"] == 200
@@ -36,7 +36,7 @@ def test_metrics_come_in_order_of_the_stages_and_their_steps(client: httpx.Clien
 
 def test_metrics_of_one_stage_are_paged_by_step(client: httpx.Client, lease: Lease) -> None:
     with transaction() as session:
-        jobs.record_progress(session, lease, None, [metric("chat", step) for step in range(5)])
+        runs.record_progress(session, lease, None, [metric("chat", step) for step in range(5)])
     url = f"/jobs/{lease.job_id}/metrics"
     first = client.get(url, params={"stage": "chat", "limit": 2}).json()
     second = client.get(url, params={"stage": "chat", "after": first["last_id"]}).json()
@@ -55,7 +55,7 @@ def test_metrics_name_what_is_wrong_with_their_query(
 def test_the_scorecard_starts_with_the_base_model(client: httpx.Client, lease: Lease) -> None:
     with transaction() as session:
         for stage in ("tools", "chat", "base"):
-            jobs.record_scores(session, lease, stage, f"model-{stage}", {"no_call_accuracy": 0.5})
+            runs.record_scores(session, lease, stage, f"model-{stage}", {"no_call_accuracy": 0.5})
     card = client.get(f"/jobs/{lease.job_id}/scorecard").json()
     assert card["job_id"] == lease.job_id
     assert list(card["stages"]) == ["base", "chat", "tools"]

@@ -1,9 +1,9 @@
 """Jobs, runs and models in the state that a test starts from."""
 
-from core import deployments, jobs
+from core import deployments, jobs, runs
 from core.db import transaction
-from core.jobs import Lease
 from core.models import Job
+from core.runs import Lease
 from core.spec import JobSpec
 from core.states import JobStatus
 
@@ -20,7 +20,7 @@ def new_job(*, priority: int = 0) -> str:
 def claim(lease_s: float = 60) -> Lease:
     """A run of the next job; with a negative `lease_s` its lease has run out already."""
     with transaction() as session:
-        lease = jobs.claim(session, "worker", lease_s)
+        lease = runs.claim(session, "worker", lease_s)
     assert lease is not None
     return lease
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from core import jobs
+from core import jobs, runs
 from core.db import transaction
 from core.errors import InvalidRequest, NotFound
 from core.models import Event, Job, Run
@@ -64,7 +64,7 @@ def test_jobs_are_claimed_by_priority_then_age() -> None:
     old, urgent, young = new_job(), new_job(priority=1), new_job()
     assert [claim().job_id for _ in range(3)] == [urgent, old, young]
     with transaction() as session:
-        assert jobs.claim(session, "worker", 60) is None
+        assert runs.claim(session, "worker", 60) is None
 
 
 def test_a_claim_opens_a_run() -> None:
@@ -81,7 +81,7 @@ def test_a_claim_opens_a_run() -> None:
 def test_two_workers_at_once_claim_two_jobs_without_waiting() -> None:
     first, second = new_job(), new_job()
     with transaction() as one, transaction() as two, transaction() as three:
-        leases = [jobs.claim(session, "worker", 60) for session in (one, two, three)]
+        leases = [runs.claim(session, "worker", 60) for session in (one, two, three)]
     assert [lease and lease.job_id for lease in leases] == [first, second, None]
 
 
@@ -92,7 +92,7 @@ def test_many_workers_claim_each_job_once() -> None:
         taken: list[str] = []
         while True:
             with transaction() as session:
-                lease = jobs.claim(session, "worker", 60)
+                lease = runs.claim(session, "worker", 60)
             if lease is None:
                 return taken
             taken.append(lease.job_id)
@@ -114,10 +114,10 @@ def test_pages_start_behind_a_job_and_tell_of_one_more() -> None:
 def test_a_queued_job_is_rung_for_when_due_and_then_left_alone(services: Services) -> None:
     job_id = new_job()
     with transaction() as session:
-        assert jobs.due_doorbells(session, 60) == 0
+        assert runs.due_doorbells(session, 60) == 0
         session.execute(update(Job).values(next_doorbell_at=func.now()))
     with transaction() as session:
-        assert jobs.due_doorbells(session, 60) == 1
+        assert runs.due_doorbells(session, 60) == 1
     with transaction() as session:
-        assert jobs.due_doorbells(session, 60) == 0
+        assert runs.due_doorbells(session, 60) == 0
     assert status_of(job_id) == JobStatus.QUEUED
