@@ -3,16 +3,14 @@ posted over REST, a scorecard that climbs, and the tuned model answering the Ope
 """
 
 import json
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from openai import OpenAI
 from rich.console import Console
 
 from cli.client import Client
+from cli.example_data import make_example_data
 from cli.migrate import PROJECT
 from cli.scorecard import fractions, print_answers, print_scorecard
 from cli.streaming import StreamingClient
@@ -43,7 +41,8 @@ def run_demo(settings: Settings, say: Say) -> int:
 
 def _main_job(system: System, client: Client, console: Console) -> dict[str, Any]:
     console.rule("[bold]2. POST /jobs")
-    _make_data(system.settings.data_root / "demo", console)
+    counts = make_example_data(system.settings.data_root)
+    console.print("Example rows: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()), highlight=False)
     _start_from_the_base(client, console)
     job = client.post("/jobs", SPEC.read_bytes())
     steps = ", then ".join(f"{s['steps']} steps of {s['name']}" for s in job["plan"]["stages"])
@@ -76,13 +75,6 @@ def _main_job(system: System, client: Client, console: Console) -> dict[str, Any
     }
 
 
-def _make_data(folder: Path, console: Console) -> None:
-    """Write the example rows; they are the same every time."""
-    subprocess.run([sys.executable, "-m", "examples.data.make", str(folder), "--seed", "0"], cwd=PROJECT, check=True)
-    counts = {path.name: sum(1 for _ in path.open()) for path in sorted(folder.glob("*.jsonl"))}
-    console.print("Example rows: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()), highlight=False)
-
-
 def _start_from_the_base(client: Client, console: Console) -> None:
     """After an earlier demo its tuned model is live; put the base back, so that it is measured first again."""
     live = [d for d in client.every("/deployments", limit=20) if d["status"] == DeploymentStatus.LIVE]
@@ -99,15 +91,15 @@ def _start_from_the_base(client: Client, console: Console) -> None:
 
 
 def _talk(system: System, console: Console) -> None:
-    """One question with tools, one without, through the api with the OpenAI SDK."""
+    """One question with a tool, one without, through the api with the OpenAI SDK."""
     openai = OpenAI(base_url=f"{system.api_url}/v1", api_key=system.admin_key)
     model = system.settings.vllm_model_name
-    tools = json.loads(TOOLS.read_bytes())["tools"]
+    weather = next(t for t in json.loads(TOOLS.read_bytes())["tools"] if t["function"]["name"] == "get_weather")
     called = openai.chat.completions.create(
-        model=model, messages=[{"role": "user", "content": QUESTION}], tools=tools, temperature=0
+        model=model, messages=[{"role": "user", "content": QUESTION}], tools=[weather], temperature=0
     )
     plain = openai.chat.completions.create(model=model, messages=[{"role": "user", "content": "Hello!"}], temperature=0)
-    console.print(f"> {QUESTION}   (with seven tools)", markup=False, highlight=False)
+    console.print(f"> {QUESTION}   (offering get_weather)", markup=False, highlight=False)
     for call in called.choices[0].message.tool_calls or []:
         console.print(f"tool_calls: {call.model_dump_json()}", markup=False, highlight=False)
     console.print("> Hello!", markup=False, highlight=False)

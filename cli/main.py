@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from cli import jobs
 from cli.client import Client
+from cli.example_data import make_example_data
 from cli.home import HomeLock
 from cli.jobs import AsJson
 from cli.tables import local_time, open_console, print_json, print_table
@@ -107,6 +108,7 @@ def say(process: str, message: str) -> None:
 
 def show_system(system: System) -> None:
     """Where everything is, and how to stop it."""
+    make_example_data(system.settings.data_root)
     lines = {
         "api": system.api_url,
         "docs": f"{system.api_url}/docs",

@@ -46,7 +46,9 @@ def print_scorecard(stages: Stages, console: Console) -> None:
 def print_answers(stages: Stages, console: Console) -> None:
     """What the first and the last model answer to the same prompts."""
     first, last = next(iter(stages)), list(stages)[-1]
-    table = Table(title="The same prompts, with seven tools offered", title_justify="left", show_lines=True)
+    table = Table(
+        title="The same prompts, each with some of seven tools offered", title_justify="left", show_lines=True
+    )
     table.add_column("prompt", max_width=40)
     table.add_column(first, max_width=40)
     table.add_column(last, max_width=70)

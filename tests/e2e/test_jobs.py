@@ -1,8 +1,12 @@
 """Jobs through the whole system: real Postgres, Valkey, Celery, Unsloth and vLLM; only few steps."""
 
+import json
 import os
+import re
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +66,28 @@ def test_real_public_rows_become_a_served_model(system: RunningSystem) -> None:
     )
     assert answer.headers["x-tunesmith-model-version"] == model
     assert answer.parse().model == "tunesmith"
+
+
+def test_the_readmes_python_works_when_pasted(system: RunningSystem) -> None:
+    [snippet] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    shell = {"TUNESMITH_API_URL": system.url, "TUNESMITH_ADMIN_KEY": system.key}
+    subprocess.run([sys.executable, "-c", snippet], env={**os.environ, **shell}, check=True, timeout=120)
+
+
+def test_the_readmes_curl_works_when_pasted(system: RunningSystem) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    [commands] = [block for block in re.findall(r"```sh\n(.*?)```", readme, re.DOTALL) if "curl" in block]
+    shell = {"TUNESMITH_API_URL": system.url, "TUNESMITH_ADMIN_KEY": system.key}
+    ran = subprocess.run(
+        commands, shell=True, cwd=ROOT, env={**os.environ, **shell}, check=True, capture_output=True, text=True
+    )
+    posted, end = json.JSONDecoder().raw_decode(ran.stdout)
+    listed = json.loads(ran.stdout[end:])
+    with system.http as http:
+        http.post(f"/jobs/{posted['id']}/cancel")
+    assert posted["object"] == "job"
+    assert posted["id"] in {job["id"] for job in listed["data"]}
+    system.wait_for(posted["id"], "cancelled", deadline_s=60)
 
 
 def test_a_running_job_is_cancelled_and_keeps_its_last_checkpoint(system: RunningSystem) -> None:

@@ -97,7 +97,10 @@ async def measure(run: RunDir, spec: EvaluationRun) -> dict[str, Any]:
     tokenizer = load_tokenizer(spec.tokenizer)
     tokens = [tokenize(tokenizer, row) for row in chat]
     losses = await _all([endpoint.loss(t.input_ids, t.labels) for t in tokens])
-    prompts = await _all([_prompt(endpoint, prompt, suite["tools"]) for prompt in suite["prompts"]])
+    offered = {tool["function"]["name"]: tool for tool in suite["tools"]}
+    prompts = await _all(
+        [_prompt(endpoint, each["prompt"], [offered[name] for name in each["tools"]]) for each in suite["prompts"]]
+    )
 
     scores = summarise(graded)
     scores["more_tools"] = {

@@ -1,0 +1,45 @@
+"""What the documentation says is true: the file tree, the links, the settings that it names."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from core.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
+
+
+def tree_program() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tree", ROOT / "docs" / "tree.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_readme_shows_the_files_as_they_are() -> None:
+    program = tree_program()
+    current = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert program.readme_with(program.tree()) == current, "run: python docs/tree.py --write"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_settings_that_are_named_exist(page: Path) -> None:
+    known = {
+        str(field.validation_alias or f"TUNESMITH_{name.upper()}") for name, field in Settings.model_fields.items()
+    }
+    named = set(re.findall(r"\b(?:TUNESMITH|VLLM)_[A-Z_]+\b", page.read_text(encoding="utf-8")))
+    vllms_own = {"VLLM_ENABLE_V1_MULTIPROCESSING", "VLLM_PLUGINS", "VLLM_CPU_KVCACHE_SPACE"}
+    assert named <= known | vllms_own
