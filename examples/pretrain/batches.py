@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
-from examples.pretrain.text import document
+from examples.pretrain.text import COPYING, Mixture, document
 
 END_OF_TEXT = 0
 FIRST_PIECE, LAST_PIECE = 3, 1019  # what may occur in text: all but the seven marks
@@ -24,17 +24,23 @@ def pieces(rng: Random) -> list[int]:
     return [*ids, rng.randint(FIRST_PIECE, LAST_PIECE), *ids]
 
 
-def packed_row(tokenizer: PreTrainedTokenizerFast, rng: Random, length: int) -> list[int]:
+def packed_row(tokenizer: PreTrainedTokenizerFast, rng: Random, mixture: Mixture, length: int) -> list[int]:
     """Whole documents, each ended by <|endoftext|>, until the row is full; the last one may be cut."""
     row: list[int] = []
     while len(row) < length:
-        ids = pieces(rng) if rng.random() < PIECES_SHARE else tokenizer.encode(document(rng), add_special_tokens=False)
+        ids = (
+            pieces(rng)
+            if rng.random() < PIECES_SHARE
+            else tokenizer.encode(document(rng, mixture), add_special_tokens=False)
+        )
         if len(ids) < length:
             row += [*ids, END_OF_TEXT]
     return row[:length]
 
 
-def batch(tokenizer: PreTrainedTokenizerFast, seed: int, number: int, rows: int, length: int) -> Rows:
+def batch(
+    tokenizer: PreTrainedTokenizerFast, seed: int, number: int, rows: int, length: int, mixture: Mixture = COPYING
+) -> Rows:
     """`rows` x `length` token ids."""
     rng = Random(f"{seed}/{number}")
-    return np.array([packed_row(tokenizer, rng, length) for _ in range(rows)], dtype=np.int64)
+    return np.array([packed_row(tokenizer, rng, mixture, length) for _ in range(rows)], dtype=np.int64)

@@ -34,14 +34,14 @@ class Offer:
     names: dict[str, str]
 
 
-def form_name(scene: Scene, rng: Random) -> str:
-    if rng.random() < 0.15:
+def form_name(scene: Scene, rng: Random, invented: float) -> str:
+    if rng.random() < invented:
         return invented_word(rng, 1, 2) + rng.choice(("", "_" + invented_word(rng, 1, 1)))
     noun = rng.choice(scene.nouns)
     return noun if rng.random() < 0.2 else f"{rng.choice(VERBS)}_{noun}"
 
 
-def offer(scene: Scene, rng: Random) -> Offer:
+def offer(scene: Scene, rng: Random, invented: float = 0.15) -> Offer:
     """The scene with a name and field names of this document's own."""
     names: dict[str, str] = {}
     for slot in scene.slots:
@@ -59,7 +59,7 @@ def offer(scene: Scene, rng: Random) -> Offer:
         )
         for s in scene.slots
     )
-    return Offer(scene, Form(form_name(scene, rng), rng.choice(scene.abouts), fields), names)
+    return Offer(scene, Form(form_name(scene, rng, invented), rng.choice(scene.abouts), fields), names)
 
 
 def answered(offered: Offer, rng: Random, layout: int, keys: int) -> tuple[str, str]:
@@ -84,12 +84,12 @@ def two_of_one(offered: Offer, rng: Random, layout: int, keys: int) -> tuple[str
     return text[:1].upper() + text[1:], "\n".join(lines)
 
 
-def exchange(offers: list[Offer], rng: Random, layout: int, keys: int, miss: str) -> tuple[str, str]:
+def exchange(offers: list[Offer], rng: Random, layout: int, keys: int, miss: str, misses: float) -> tuple[str, str]:
     """One request with its answer: a filled form, two, a miss, or a plain answer to a plain question."""
     z = rng.random()
     if z < 0.06:
         return question(rng)
-    if z < 0.24:
+    if z < 0.06 + misses:
         scenes = [o.scene for o in offers]
         others = [(scene, weight) for scene, weight in zip(SCENES, WEIGHTS, strict=True) if scene not in scenes]
         scene = rng.choices([s for s, _ in others], [w for _, w in others])[0]
@@ -104,15 +104,15 @@ def exchange(offers: list[Offer], rng: Random, layout: int, keys: int, miss: str
     return answered(rng.choice(offers), rng, layout, keys)
 
 
-def menu_document(rng: Random, most_forms: int = 4) -> str:
-    """A menu, then one to three exchanges, all in one layout."""
-    count = min(most_forms, rng.choice((1, 1, 2, 2, 3, 4)))
+def menu_document(rng: Random, misses: float = 0.18, invented: float = 0.15) -> str:
+    """A menu, then one to three exchanges, all in one layout; `misses` is the share that no form fits."""
+    count = rng.choice((1, 1, 2, 2, 3, 4))
     scenes: list[Scene] = []
     while len(scenes) < count:
         scene = rng.choices(SCENES, WEIGHTS)[0]
         if scene not in scenes:
             scenes.append(scene)
-    offers = [offer(scene, rng) for scene in scenes]
+    offers = [offer(scene, rng, invented) for scene in scenes]
     style, layout, keys = (
         rng.randrange(8) if rng.random() < 0.5 else rng.randrange(4),
         rng.randrange(FILLED_LAYOUTS),
@@ -121,7 +121,7 @@ def menu_document(rng: Random, most_forms: int = 4) -> str:
     miss, (ask, answer) = rng.choice(MISSES), rng.choice(MARKS)
     lines = [rng.choice(HEADS), *(describe(o.form, style) for o in offers), rng.choice(("", "", "--"))]
     for _ in range(rng.choice((1, 2, 2, 3))):
-        text, reply = exchange(offers, rng, layout, keys, miss)
+        text, reply = exchange(offers, rng, layout, keys, miss, misses)
         lines.append(f"{ask}{text}\n{answer}{reply}")
     return "\n".join(line for line in lines if line)
 

@@ -1,4 +1,4 @@
-"""The pre-training text: an endless, seeded mixture of documents.
+"""The pre-training text: endless, seeded mixtures of documents; one that teaches to copy, one that teaches to choose.
 
 It holds no chat markup, no tool-call layout and no tool name: the model made from it is a base model.
 """
@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from random import Random
 
+from examples.pretrain.choosing import membership_document, naming_document, sorting_document, topic_document
 from examples.pretrain.copies import copy_document
 from examples.pretrain.forms import choice_document, menu_document, record_document
 from examples.pretrain.prose import prose_document
@@ -15,19 +16,37 @@ FORBIDDEN = re.compile(
     r"<\|im_|tool_call|tool_response|get_weather|search_web|send_email|get_stock_price|translate_text|book_flight"
     r'|\bcalculate\(|"calculate"|"name": "[^"]*", "arguments"'
 )
+Mixture = tuple[tuple[Callable[[Random], str], float], ...]
+
+
+def hard_menu_document(rng: Random) -> str:
+    """A menu where a third of the requests find no form, and names say what the forms are for."""
+    return menu_document(rng, misses=0.34, invented=0.03)
+
+
 # Shares by document; menus are long, so that copies make up a quarter of the tokens.
-MIXTURE: tuple[tuple[Callable[[Random], str], float], ...] = (
+COPYING: Mixture = (
     (menu_document, 0.37),
     (record_document, 0.10),
     (choice_document, 0.05),
     (copy_document, 0.39),
     (prose_document, 0.09),
 )
+CHOOSING: Mixture = (
+    (hard_menu_document, 0.24),
+    (naming_document, 0.18),
+    (topic_document, 0.16),
+    (sorting_document, 0.06),
+    (membership_document, 0.12),
+    (record_document, 0.04),
+    (copy_document, 0.14),
+    (prose_document, 0.06),
+)
 
 
-def document(rng: Random) -> str:
+def document(rng: Random, mixture: Mixture = COPYING) -> str:
     """One document of the mixture, without anything that belongs to fine-tuning."""
-    makers, weights = zip(*MIXTURE, strict=True)
+    makers, weights = zip(*mixture, strict=True)
     while True:
         text: str = rng.choices(makers, weights)[0](rng)
         if not FORBIDDEN.search(text):

@@ -4,7 +4,6 @@ Checkpoints every CHECKPOINT_EVERY steps and resumes from the last one. One line
 """
 
 import argparse
-import math
 import os
 import time
 from pathlib import Path
@@ -14,29 +13,14 @@ from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from examples.pretrain import tokenizer as bpe
 from examples.pretrain.batches import batch
+from examples.pretrain.courses import COURSES, Course, at
 from examples.pretrain.model import new_model, save_base
 from examples.pretrain.muon import Muon
 from examples.pretrain.team import gather, loss_of
 
 TOKENS_PER_STEP = 4096
-SHORT, LONG = 256, 512  # row lengths: short rows are 40% faster and teach copying; long ones hold whole menus
-SHORT_PHASE = 0.5
-PEAK_LR = 3e-3
-WARM_UP_STEPS = 60
-DECAY_FROM = 0.5
 REPORT_EVERY, CHECKPOINT_EVERY = 100, 100
 HELD_BACK_SEED = 1_000_003
-
-
-def learning_rate(step: int, steps: int) -> float:
-    """Linear warm-up, a plateau, then a straight line down to 2% of the peak."""
-    done = step / steps
-    fall = 1.0 if done < DECAY_FROM else max(0.02, (1 - done) / (1 - DECAY_FROM))
-    return PEAK_LR * min(1.0, (step + 1) / WARM_UP_STEPS) * fall
-
-
-def row_length(step: int, steps: int) -> int:
-    return SHORT if step < SHORT_PHASE * steps else LONG
 
 
 def optimizers(model: Qwen2ForCausalLM) -> list[torch.optim.Optimizer]:
@@ -44,7 +28,7 @@ def optimizers(model: Qwen2ForCausalLM) -> list[torch.optim.Optimizer]:
     named = list(model.named_parameters())
     matrices = [weight for name, weight in named if weight.ndim == 2 and "embed" not in name]
     others = [weight for name, weight in named if weight.ndim != 2 or "embed" in name]
-    return [Muon(matrices, lr=PEAK_LR), torch.optim.AdamW(others, lr=PEAK_LR, betas=(0.9, 0.95), weight_decay=0.0)]
+    return [Muon(matrices, lr=1e-3), torch.optim.AdamW(others, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.0)]
 
 
 def save_checkpoint(path: Path, step: int, model: Qwen2ForCausalLM, optims: list[torch.optim.Optimizer]) -> None:
@@ -64,7 +48,7 @@ def load_checkpoint(path: Path, model: Qwen2ForCausalLM, optims: list[torch.opti
     return int(saved["step"])
 
 
-def pretrain(work: Path, out_dir: Path, tokens: int, seed: int, workers: int) -> None:
+def pretrain(work: Path, out_dir: Path, courses: tuple[Course, ...], seed: int, workers: int) -> None:
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "tokenizer.json").exists():
         bpe.main(str(work))
@@ -72,16 +56,15 @@ def pretrain(work: Path, out_dir: Path, tokens: int, seed: int, workers: int) ->
     model = new_model(seed)
     team = gather(model, TOKENS_PER_STEP, workers)
     optims = optimizers(model)
-    steps = math.ceil(tokens / TOKENS_PER_STEP)
-    first = load_checkpoint(work / "checkpoint.pt", model, optims)
-    held_back = torch.from_numpy(batch(tokenizer, HELD_BACK_SEED, 0, 16, LONG))
+    first, steps = load_checkpoint(work / "checkpoint.pt", model, optims), sum(course.steps for course in courses)
     parameters = sum(weight.numel() for weight in model.parameters())
     print(f"{parameters:,} parameters, {steps} steps of {TOKENS_PER_STEP} tokens, from step {first}", flush=True)
     started, smooth = time.monotonic(), 0.0
     for step in range(first, steps):
-        length, rate = row_length(step, steps), learning_rate(step, steps)
-        rows = torch.from_numpy(batch(tokenizer, seed, step, TOKENS_PER_STEP // length, length))
-        loss = team.step(rows)
+        course, course_step = at(courses, step)
+        length, rate = course.row_length(course_step), course.learning_rate(course_step)
+        rows = batch(tokenizer, seed, step, TOKENS_PER_STEP // length, length, course.mixture)
+        loss = team.step(torch.from_numpy(rows))
         for optimizer in optims:
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -92,12 +75,13 @@ def pretrain(work: Path, out_dir: Path, tokens: int, seed: int, workers: int) ->
         if done % CHECKPOINT_EVERY == 0:
             save_checkpoint(work / "checkpoint.pt", done, model, optims)
         if done % REPORT_EVERY == 0 or done == steps:
+            held_back = torch.from_numpy(batch(tokenizer, HELD_BACK_SEED, 0, 16, 512, course.mixture))
             with torch.no_grad():
                 held_loss = loss_of(model, held_back).item()
             elapsed = time.monotonic() - started
             speed = (done - first) * TOKENS_PER_STEP / elapsed
             print(
-                f"step {done}/{steps} tokens {done * TOKENS_PER_STEP / 1e6:.2f}M loss {smooth:.3f} "
+                f"{course.name} step {done}/{steps} tokens {done * TOKENS_PER_STEP / 1e6:.2f}M loss {smooth:.3f} "
                 f"held-back loss {held_loss:.3f} lr {rate:.5f} {speed:.0f} tok/s {elapsed:.0f}s",
                 flush=True,
             )
@@ -108,11 +92,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="tokenizer and checkpoints")
     parser.add_argument("--out", type=Path, required=True, help="the finished model")
-    parser.add_argument("--tokens", type=int, default=24_000_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes; one per core")
     arguments = parser.parse_args()
-    pretrain(arguments.work, arguments.out, arguments.tokens, arguments.seed, arguments.workers)
+    pretrain(arguments.work, arguments.out, COURSES, arguments.seed, arguments.workers)
 
 
 if __name__ == "__main__":

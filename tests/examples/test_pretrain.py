@@ -11,19 +11,24 @@ from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from examples.pretrain import train
 from examples.pretrain.batches import batch
+from examples.pretrain.courses import Course, at
 from examples.pretrain.model import new_model
 from examples.pretrain.muon import orthogonalised
 from examples.pretrain.team import gather, loss_of
+from examples.pretrain.text import CHOOSING, COPYING
 
 TINY_BASE = Path(__file__).parents[2] / "examples" / "tiny-base"
-STEP = 512
+STEP = 2048
+COURSES = (
+    Course("copying", COPYING, steps=2, short_share=0.5, peak_lr=3e-3, decay_from=0.5),
+    Course("choosing", CHOOSING, steps=2, short_share=1.0, peak_lr=2e-3, decay_from=0.5),
+)
 
 
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A work folder with the tokenizer, for runs of a few small steps with a checkpoint after every one."""
-    for constant, value in {"TOKENS_PER_STEP": STEP, "SHORT": 64, "LONG": 128}.items():
-        monkeypatch.setattr(train, constant, value)
+    monkeypatch.setattr(train, "TOKENS_PER_STEP", STEP)
     monkeypatch.setattr(train, "CHECKPOINT_EVERY", 1)
     folder = tmp_path / "work"
     folder.mkdir()
@@ -40,7 +45,7 @@ def weights(folder: Path) -> dict[str, Tensor]:
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train.pretrain(work, tmp_path / "whole", tokens=4 * STEP, seed=3, workers=1)
+    train.pretrain(work, tmp_path / "whole", COURSES, seed=3, workers=1)
     (work / "checkpoint.pt").unlink()
 
     def stop(*_: object) -> None:
@@ -50,8 +55,8 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(
         patched.setattr(train, "REPORT_EVERY", 2)
         patched.setattr("builtins.print", lambda *text, **_: stop() if "step 2/" in text[0] else None)
         with pytest.raises(KeyboardInterrupt):
-            train.pretrain(work, tmp_path / "never", tokens=4 * STEP, seed=3, workers=1)
-    train.pretrain(work, tmp_path / "resumed", tokens=4 * STEP, seed=3, workers=1)
+            train.pretrain(work, tmp_path / "never", COURSES, seed=3, workers=1)
+    train.pretrain(work, tmp_path / "resumed", COURSES, seed=3, workers=1)
     whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "resumed")
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
@@ -81,9 +86,17 @@ def test_muon_makes_updates_nearly_orthogonal() -> None:
 
 
 def test_learning_rate_rises_stays_and_falls() -> None:
-    rates = [train.learning_rate(step, 1000) for step in range(1000)]
-    assert rates[0] < rates[30] < rates[59] == rates[400] == train.PEAK_LR
+    course = Course("any", COPYING, steps=1000, short_share=0.5, peak_lr=3e-3, decay_from=0.5)
+    rates = [course.learning_rate(step) for step in range(1000)]
+    assert rates[0] < rates[30] < rates[59] == rates[400] == 3e-3
     assert rates[600] > rates[900] > 0
+
+
+def test_courses_follow_one_another() -> None:
+    first, second = COURSES
+    assert [at(COURSES, step) for step in range(4)] == [(first, 0), (first, 1), (second, 0), (second, 1)]
+    with pytest.raises(IndexError):
+        at(COURSES, 4)
 
 
 def test_committed_folder_is_a_base_model_of_at_most_8_mb() -> None:

@@ -11,22 +11,19 @@ from transformers import PreTrainedTokenizerFast
 from examples.data.tools import TOOLS
 from examples.pretrain import words
 from examples.pretrain.batches import batch
-from examples.pretrain.text import document
+from examples.pretrain.text import CHOOSING, COPYING, Mixture, document
 from examples.pretrain.tokenizer import TOOL_MARKS, TURN_MARKS
 
 TINY_BASE = Path(__file__).parents[2] / "examples" / "tiny-base"
 
 
-def documents(count: int) -> list[str]:
+@pytest.mark.parametrize("mixture", [COPYING, CHOOSING], ids=["copying", "choosing"])
+def test_holds_no_chat_or_tool_format(mixture: Mixture) -> None:
     rng = Random(77)
-    return [document(rng) for _ in range(count)]
-
-
-def test_holds_no_chat_or_tool_format() -> None:
     call = re.compile(r'"name"\s*:\s*"[^"]*",\s*"arguments"')
     # `calculate` is also an English word: only its use as a name is a tool's.
     names = [name for name in TOOLS if "_" in name] + ['"calculate"', "calculate("]
-    for text in documents(3000):
+    for text in (document(rng, mixture) for _ in range(2000)):
         assert not call.search(text)
         assert not [mark for mark in (*TURN_MARKS, *TOOL_MARKS, *names, "<tools>") if mark in text], text
 

@@ -1,0 +1,124 @@
+"""Stage programs run under a job's lease, and say why they end."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import jobs, runs
+from core.db import transaction
+from core.errors import LeaseLost
+from core.spec import JobSpec
+from tests.conftest import Services
+from worker.lease import Cancelled, LeaseKeeper
+from worker.program import ProgramFailed, run_program
+from worker.stages.run_dir import Exit
+
+GOOD = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
+OFFLINE = {"HF_HUB_OFFLINE": "1"}
+
+
+@pytest.fixture
+def keeper(database: Services) -> LeaseKeeper:
+    """The keeper of a claimed job's lease."""
+    with transaction() as session:
+        jobs.create(session, JobSpec(base_model="Qwen/Qwen2.5-3B"), {"stages": [], "total_steps": None})
+    with transaction() as session:
+        lease = runs.claim(session, "worker", 60)
+    assert lease is not None
+    return LeaseKeeper(lease)
+
+
+def stage_dir(tmp_path: Path, tiny_base: Path, *lines: str, **stage: Any) -> Path:
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    run = tmp_path / "run"
+    run.mkdir()
+    spec = {
+        "job_id": "j",
+        "stage": {"name": "chat", "data": {"source": "rows.jsonl"}, "max_seq_length": 256, **stage},
+        "seed": 1,
+        "model": str(tiny_base),
+        "tokenizer": str(tiny_base),
+        "model_name": "m",
+        "data_root": str(tmp_path),
+        "output": str(tmp_path / "merged"),
+    }
+    (run / "spec.json").write_text(json.dumps(spec))
+    return run
+
+
+def prepare(run: Path, keeper: LeaseKeeper) -> dict[str, Any]:
+    return run_program("prepare", run, keeper, lambda events: None, OFFLINE)
+
+
+def test_rows_are_counted_and_long_ones_dropped(tmp_path: Path, tiny_base: Path, keeper: LeaseKeeper) -> None:
+    long = {"messages": [GOOD["messages"][0], {"role": "assistant", "content": "word " * 400}]}
+    run = stage_dir(tmp_path, tiny_base, *[json.dumps(GOOD)] * 20, json.dumps(long))
+    counts = prepare(run, keeper)
+    assert (counts["rows_in"], counts["rows"], counts["too_long"], counts["steps"]) == (21, 20, 1, 2)
+    assert counts["longest"] <= 256
+    assert (run / "rows.arrow").exists()
+
+
+def test_bad_data_ends_with_file_row_and_field(tmp_path: Path, tiny_base: Path, keeper: LeaseKeeper) -> None:
+    run = stage_dir(tmp_path, tiny_base, json.dumps(GOOD), '{"messages": [{"role": "boss", "content": ""}]}')
+    with pytest.raises(ProgramFailed, match=r"rows\.jsonl, row 2: messages\[0\]\.role") as failed:
+        prepare(run, keeper)
+    assert (failed.value.exit_code, failed.value.code) == (Exit.BAD_DATA, "bad_data")
+    assert not (run / "prepare.json").exists()
+
+
+def test_nothing_short_enough_to_train_on_is_bad_data(tmp_path: Path, tiny_base: Path, keeper: LeaseKeeper) -> None:
+    run = stage_dir(tmp_path, tiny_base, json.dumps(GOOD), max_seq_length=16)
+    with pytest.raises(ProgramFailed, match=r"none of the 1 rows can be trained on: .* 1 are longer than"):
+        prepare(run, keeper)
+
+
+def test_more_than_the_model_handles_is_refused(tmp_path: Path, tiny_base: Path, keeper: LeaseKeeper) -> None:
+    run = stage_dir(tmp_path, tiny_base, json.dumps(GOOD), max_seq_length=100_000)
+    with pytest.raises(ProgramFailed, match="max_seq_length is 100000 and the model handles 2048"):
+        prepare(run, keeper)
+
+
+def test_a_hub_that_cannot_be_reached_is_said_at_once(tmp_path: Path, tiny_base: Path, keeper: LeaseKeeper) -> None:
+    run = stage_dir(tmp_path, tiny_base, data={"source": "owner/rows", "rows": 5})
+    began = time.monotonic()
+    with pytest.raises(ProgramFailed, match="the data set 'owner/rows' cannot be loaded from the hub") as failed:
+        prepare(run, keeper)
+    assert failed.value.code == "hub_unreachable"
+    assert time.monotonic() - began < 60
+
+
+def test_a_finished_program_is_not_run_again(tmp_path: Path, keeper: LeaseKeeper) -> None:
+    (tmp_path / "prepare.json").write_text('{"rows": 7}')
+    assert prepare(tmp_path, keeper) == {"rows": 7}
+
+
+def test_steps_of_an_earlier_run_are_reported_again(tmp_path: Path, keeper: LeaseKeeper) -> None:
+    (tmp_path / "events.jsonl").write_text('{"type": "step", "step": 1}\n{"type": "error", "code": "x"}\n{"type": "st')
+    (tmp_path / "sft.json").write_text("{}")
+    seen: list[dict[str, Any]] = []
+    run_program("sft", tmp_path, keeper, seen.extend, OFFLINE)
+    assert seen == [{"type": "step", "step": 1}]
+
+
+def test_a_cancelled_job_stops_its_program(tmp_path: Path, tiny_base: Path, keeper: LeaseKeeper) -> None:
+    run = stage_dir(tmp_path, tiny_base, json.dumps(GOOD))
+    with transaction() as session:
+        jobs.request_cancel(session, keeper.lease.job_id)
+    keeper.heartbeat_s = 0
+    with pytest.raises(Cancelled):
+        prepare(run, keeper)
+    assert not (run / "prepare.json").exists()
+
+
+def test_a_lost_lease_kills_the_program(tmp_path: Path, tiny_base: Path, keeper: LeaseKeeper) -> None:
+    run = stage_dir(tmp_path, tiny_base, json.dumps(GOOD))
+    with transaction() as session:
+        runs.give_back(session, keeper.lease, "taken away by the test")
+    keeper.heartbeat_s = 0
+    with pytest.raises(LeaseLost):
+        prepare(run, keeper)
+    assert not (run / "prepare.json").exists()
