@@ -9,6 +9,7 @@ from string import Formatter
 import pytest
 
 from examples.data import plain, unfit, wordings
+from examples.data.demo_prompts import DEMO_PROMPTS
 from examples.data.make import HELD_OUT_MIX, Sizes, make
 from examples.data.rows import ToolRow, argument_values
 from examples.data.tools import TOOLS
@@ -119,3 +120,13 @@ def test_held_out_wordings_never_occur_in_training_rows(made: Path) -> None:
         for wording in ways.held_out:
             pattern = as_pattern(wording)
             assert not [text for text in (*queries, *prompts) if pattern.fullmatch(text)], wording
+
+
+def test_demo_prompts_cover_the_seven_tools_with_values_of_no_training_row(made: Path) -> None:
+    calls = [call for prompt in DEMO_PROMPTS for call in prompt.calls]
+    assert len(DEMO_PROMPTS) == 9
+    assert {call.name for call in calls} == set(TOOLS)
+    assert any(not prompt.calls for prompt in DEMO_PROMPTS)
+    queries = "\n".join(row["query"] for row in read(made, "tools.train"))
+    for value in (value for call in calls for value in call.arguments.values()):
+        assert not re.search(rf"(?<![\w.]){re.escape(value)}(?!\w|\.\w)", queries), value
