@@ -1,6 +1,6 @@
 """The scorecard as tables: one column per model, each share with its 95% interval."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -24,22 +24,22 @@ def fractions(scores: Mapping[str, Any]) -> dict[str, Any]:
 
 def print_scorecard(stages: Stages, console: Console) -> None:
     """Every number that was measured, base first."""
-    table = Table(title="Scorecard", title_justify="left")
+    table = Table(title="Scorecard, with 95% intervals", title_justify="left")
     table.add_column("metric")
     for name in stages:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
+    everything = list(stages.values())
     for metric in HEADLINES:
-        table.add_row(_title(metric), *(_share(scores.get(metric)) for scores in stages.values()))
-    table.add_row("held-out chat loss", *(_loss(scores.get("chat_loss")) for scores in stages.values()))
+        _add_shares(table, _title(metric), [scores.get(metric) for scores in everything])
+    table.add_row("held-out chat loss", *(_loss(scores.get("chat_loss")) for scores in everything))
     table.add_section()
-    kinds = {kind: None for scores in stages.values() for kind in scores.get("by_kind", {})}
-    for kind in kinds:
-        table.add_row(f"  {_title(kind)}", *(_share(s.get("by_kind", {}).get(kind)) for s in stages.values()))
+    for kind in {kind: None for scores in everything for kind in scores.get("by_kind", {})}:
+        _add_shares(table, f"  {_title(kind)}", [scores.get("by_kind", {}).get(kind) for scores in everything])
     table.add_section()
-    for suite in {name: None for scores in stages.values() for name in scores.get("more_tools", {})}:
+    for suite in {name: None for scores in everything for name in scores.get("more_tools", {})}:
         for metric in HEADLINES[:2]:
-            shares = (_share(s.get("more_tools", {}).get(suite, {}).get(metric)) for s in stages.values())
-            table.add_row(f"{suite}: {_title(metric)}", *shares)
+            rates = [scores.get("more_tools", {}).get(suite, {}).get(metric) for scores in everything]
+            _add_shares(table, f"{suite}: {_title(metric)}", rates)
     console.print(table)
 
 
@@ -50,8 +50,8 @@ def print_answers(stages: Stages, console: Console) -> None:
         title="The same prompts, each with some of seven tools offered", title_justify="left", show_lines=True
     )
     table.add_column("prompt", max_width=40)
-    table.add_column(first, max_width=40)
-    table.add_column(last, max_width=70)
+    table.add_column(first, max_width=40, overflow="fold")
+    table.add_column(last, max_width=70, overflow="fold")
     for before, after in zip(stages[first]["prompts"], stages[last]["prompts"], strict=True):
         table.add_row(escape(before["prompt"]), escape(_short(before["answer"])), escape(_short(after["answer"])))
     console.print(table)
@@ -61,10 +61,15 @@ def _title(name: str) -> str:
     return name.replace("_", " ")
 
 
+def _add_shares(table: Table, title: str, rates: Sequence[Mapping[str, Any] | None]) -> None:
+    n = next((rate["n"] for rate in rates if rate), 0)
+    table.add_row(f"{title} (n={n})", *(_share(rate) for rate in rates))
+
+
 def _share(rate: Mapping[str, Any] | None) -> str:
     if not rate:
         return "–"
-    return f"{rate['value']:.1%}  ({rate['low']:.1%}–{rate['high']:.1%}, n={rate['n']})"
+    return f"{rate['value']:.1%} ({100 * rate['low']:.0f}–{100 * rate['high']:.0f})"
 
 
 def _loss(loss: Mapping[str, Any] | None) -> str:

@@ -19,7 +19,7 @@ from examples.data.rows import ToolRow, argument_values, chat_row, sample_tool_r
 from examples.data.sampling import Values
 
 # Shares of the training rows, by kind.
-TRAIN_MIX = {"single": 0.49, "two_calls": 0.30, "no_call_tool_like": 0.12, "no_call_chat": 0.05, "no_tools": 0.04}
+TRAIN_MIX = {"single": 0.50, "two_calls": 0.30, "no_call_tool_like": 0.13, "no_call_chat": 0.03, "no_tools": 0.04}
 HELD_OUT_MIX = {
     "single": 120,
     "new_wording": 60,

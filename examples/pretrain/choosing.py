@@ -7,7 +7,7 @@ import json
 from random import Random
 
 from examples.pretrain import values as v
-from examples.pretrain.forms import Offer, offer
+from examples.pretrain.forms import offer
 from examples.pretrain.layouts import describe
 from examples.pretrain.more_scenes import SCENES, WEIGHTS
 from examples.pretrain.scenes import Scene, request
@@ -19,6 +19,13 @@ CHECKS = (
     ("Is {} there? Yes.", "Is {} there? No."),
     ("{} +", "{} -"),
     ("{}: here", "{}: missing"),
+)
+FITS = (
+    ("yes", "no"),
+    ("one fits", "none fits"),
+    ("can do", "cannot do"),
+    ("+", "-"),
+    ("There is a form.", "There is no form."),
 )
 LISTS = ("On the shelf: {}", "List: {}", "Here are {}", "Only {}", "[{}]", "We have {}")
 
@@ -82,10 +89,51 @@ def topic_document(rng: Random) -> str:
 def naming_document(rng: Random) -> str:
     """A menu of forms, then requests, each with the name of its form or none."""
     scenes = some_scenes(rng, 1, 4)
-    offers: list[Offer] = [offer(scene, rng, 0.03) for scene in scenes]
+    offers = [offer(scene, rng, 0.03) for scene in scenes]
     style, none, arrow = rng.choice((0, 0, 1, 2, 3, 4, 4, 6)), rng.choice(NONE), rng.choice(ARROWS)
     lines = [describe(one.form, style) for one in offers]
     for _ in range(rng.randint(3, 6)):
         text, scene = wish_and_choice(scenes, rng)
         lines.append(text + arrow + (offers[scenes.index(scene)].form.name if scene else none))
+    return "\n".join(lines)
+
+
+def menu(scenes: list[Scene], rng: Random) -> tuple[str, list[str]]:
+    """A menu of forms, from bare names to full schemas, and the noun that each form's name ends with."""
+    forms = [offer(scene, rng, invented=0.0).form for scene in scenes]
+    nouns = [
+        max((noun for noun in scene.nouns if form.name.endswith(noun)), key=len)
+        for scene, form in zip(scenes, forms, strict=True)
+    ]
+    z = rng.random()
+    if z < 0.15:
+        return json.dumps([form.name for form in forms]), nouns
+    if z < 0.35:
+        key = rng.choice(("form", "title", "page"))
+        return "\n".join(json.dumps({key: form.name, "about": form.about}) for form in forms), nouns
+    style = rng.randrange(4) if z < 0.85 else rng.choice((4, 6))
+    return "\n".join(describe(form, style) for form in forms), nouns
+
+
+def noun_document(rng: Random) -> str:
+    """A menu of forms, then requests, each with the noun of its form or none."""
+    scenes = some_scenes(rng, 1, 4)
+    shown, nouns = menu(scenes, rng)
+    none, arrow = rng.choice(NONE), rng.choice(ARROWS)
+    lines = [shown]
+    for _ in range(rng.randint(4, 8)):
+        text, scene = wish_and_choice(scenes, rng)
+        lines.append(text + arrow + (nouns[scenes.index(scene)] if scene else none))
+    return "\n".join(lines)
+
+
+def fitting_document(rng: Random) -> str:
+    """A menu of forms, then requests, and for each whether any of the forms serves it."""
+    scenes = some_scenes(rng, 1, 4)
+    shown, _ = menu(scenes, rng)
+    (fits, fails), arrow = rng.choice(FITS), rng.choice(ARROWS)
+    lines = [shown]
+    for _ in range(rng.randint(4, 8)):
+        text, scene = wish_and_choice(scenes, rng)
+        lines.append(text + arrow + (fits if scene else fails))
     return "\n".join(lines)

@@ -1,8 +1,8 @@
-"""The two courses of pre-training: first copying and filling in forms, then choosing among them."""
+"""The courses of pre-training: copying and filling in forms, choosing among topics, telling whether a form fits."""
 
 from dataclasses import dataclass
 
-from examples.pretrain.text import CHOOSING, COPYING, Mixture
+from examples.pretrain.text import CHOOSING, COPYING, FITTING, Mixture
 
 WARM_UP_STEPS = 60
 LAST_RATE = 0.02  # of the peak
@@ -36,7 +36,8 @@ class Course:
 
 COURSES = (
     Course("copying", COPYING, steps=5860, short_share=0.5, peak_lr=3e-3, decay_from=0.5),
-    Course("choosing", CHOOSING, steps=2600, short_share=0.0, peak_lr=2e-3, decay_from=0.4),
+    Course("choosing", CHOOSING, steps=1040, short_share=0.0, peak_lr=2e-3, decay_from=1.0),
+    Course("fitting", FITTING, steps=1900, short_share=0.0, peak_lr=2e-3, decay_from=0.4),
 )
 
 

@@ -7,7 +7,14 @@ import re
 from collections.abc import Callable
 from random import Random
 
-from examples.pretrain.choosing import membership_document, naming_document, sorting_document, topic_document
+from examples.pretrain.choosing import (
+    fitting_document,
+    membership_document,
+    naming_document,
+    noun_document,
+    sorting_document,
+    topic_document,
+)
 from examples.pretrain.copies import copy_document
 from examples.pretrain.forms import choice_document, menu_document, record_document
 from examples.pretrain.prose import prose_document
@@ -38,6 +45,15 @@ CHOOSING: Mixture = (
     (topic_document, 0.16),
     (sorting_document, 0.06),
     (membership_document, 0.12),
+    (record_document, 0.04),
+    (copy_document, 0.14),
+    (prose_document, 0.06),
+)
+FITTING: Mixture = (
+    (hard_menu_document, 0.20),
+    (noun_document, 0.32),
+    (fitting_document, 0.14),
+    (topic_document, 0.10),
     (record_document, 0.04),
     (copy_document, 0.14),
     (prose_document, 0.06),
