@@ -61,8 +61,8 @@ def _main_job(system: System, client: Client, console: Console) -> dict[str, Any
     console.rule("[bold]4. Talking to the model")
     _talk(system, console)
     trained = [stage["name"] for stage in job["spec"]["stages"]]
-    steps = [m for name in trained for m in client.every(f"/jobs/{job['id']}/metrics", stage=name)]
-    train_s = sum(metric["step_s"] for metric in steps)
+    metrics = (m for name in trained for m in client.every(f"/jobs/{job['id']}/metrics", stage=name))
+    train_s = sum(metric["step_s"] for metric in metrics)
     console.print(
         f"\nTrained in {describe_duration(train_s)}. While two models were swapped in, a client streamed "
         f"{stream.requests} answers: {stream.failed} failed.",
