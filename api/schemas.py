@@ -68,7 +68,7 @@ class JobView(BaseModel):
     object: Literal["job"] = "job"
     status: JobStatus
     stage: str | None = Field(description="the stage at work")
-    progress: dict[str, Any] | None = Field(description="step, total_steps, loss, tokens/s and ETA of the stage")
+    progress: dict[str, Any] | None = Field(description="step, max_steps, loss, tokens_per_s and eta_s of the stage")
     error: dict[str, Any] | None = Field(description="why the job failed, and what to do")
     # Not a JobSpec: a job stored under older rules must still be shown.
     spec: dict[str, Any] = Field(description="the JobSpec with every default filled in")

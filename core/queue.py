@@ -1,7 +1,7 @@
 """Celery: two queues of doorbells.  A message carries no work, so losing or repeating one is harmless.
 
 `jobs` tells a GPU worker that something may be claimable; `ops` holds short, idempotent housekeeping.  The broker
-settings were each measured; docs/architecture.md says what happens without them.
+settings keep a doorbell from ringing twice for one long task; docs/architecture.md has the measurement.
 """
 
 from functools import lru_cache
