@@ -4,6 +4,7 @@ All problems are told at once.  Files are read in a thread, two at a time, so a 
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,31 @@ from anyio import CapacityLimiter
 
 from api.base_models import HUB_NAME, check_base_model
 from core.errors import BadData, InvalidRequest, ServiceError
+from core.memory import Shape, needed_bytes
 from core.rows import RowScan, scan
 from core.settings import get_settings
 from core.spec import DatasetSpec, JobSpec, StageSpec
 from core.storage import confined
 
 
-async def admit(spec: JobSpec, scans: CapacityLimiter) -> dict[str, Any]:
-    """The job's plan; or one error that lists everything that keeps the job from running."""
+@dataclass(frozen=True)
+class Admission:
+    """What is known of an admitted job before it runs."""
+
+    plan: dict[str, Any]
+    memory_bytes: int
+
+
+async def admit(spec: JobSpec, scans: CapacityLimiter) -> Admission:
+    """The job's plan and needs; or one error that lists everything that keeps the job from running."""
     return await anyio.to_thread.run_sync(_admit, spec, limiter=scans)
 
 
-def _admit(spec: JobSpec) -> dict[str, Any]:
+def _admit(spec: JobSpec) -> Admission:
     problems: list[ServiceError] = []
+    shape: Shape | None = None
     try:
-        check_base_model(spec)
+        shape = check_base_model(spec)
     except ServiceError as error:
         problems.append(error)
     scans: dict[DatasetSpec, RowScan] = {}
@@ -38,7 +49,7 @@ def _admit(spec: JobSpec) -> dict[str, Any]:
             problems.append(error)
     if problems:
         raise _joined(problems)
-    return plan(spec, {data: found.trainable for data, found in scans.items()})
+    return Admission(plan(spec, {data: found.trainable for data, found in scans.items()}), needed_bytes(spec, shape))
 
 
 def plan(spec: JobSpec, file_rows: dict[DatasetSpec, int]) -> dict[str, Any]:

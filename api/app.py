@@ -12,7 +12,7 @@ from api.db import async_engine
 from api.deps import require_key
 from api.errors import add_error_handlers
 from api.middleware import BodyLimit, RequestEdge
-from api.routes import deployments, events, health, inference, jobs, models, results
+from api.routes import deployments, events, health, inference, jobs, models, queues, results
 from api.schemas import ErrorBody
 from core.passthrough import Upstream
 from core.settings import get_settings
@@ -48,6 +48,6 @@ def create_app() -> FastAPI:
     app.add_middleware(RequestEdge)
     add_error_handlers(app)
     app.include_router(health.router)
-    for routes in (jobs, events, results, models, deployments, inference):
+    for routes in (jobs, queues, events, results, models, deployments, inference):
         app.include_router(routes.router, dependencies=[Depends(require_key)])
     return app

@@ -4,7 +4,7 @@ import hmac
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,6 +26,14 @@ async def open_session() -> AsyncIterator[AsyncSession]:
 SessionDep = Annotated[AsyncSession, Depends(open_session, scope="function")]
 
 AfterId = Annotated[str | None, Query(max_length=500, description="id of an entry; the list starts behind it")]
+ProjectName = Annotated[
+    str,
+    Header(
+        alias="OpenAI-Project",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$",
+        description="whose limits and share of the workers count; the OpenAI SDK sends it for `project=`",
+    ),
+]
 Limit = Annotated[int, Query(ge=1, le=100, description="entries at most")]
 
 

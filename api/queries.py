@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.schemas import JobView
 from core.errors import NotFound
-from core.models import Deployment, Evaluation, Event, Job, Metric, Model
+from core.models import Deployment, Evaluation, Event, Job, Metric, Model, Run
 
 Row = TypeVar("Row", Model, Deployment)
 
@@ -33,6 +33,11 @@ async def job_view(session: AsyncSession, job: Job) -> JobView:
     """One job as answered."""
     [view] = await job_views(session, [job])
     return view
+
+
+async def runs(session: AsyncSession, job: Job) -> list[Run]:
+    """The attempts at the job, the first one first."""
+    return list(await session.scalars(select(Run).where(Run.job_id == job.id).order_by(Run.attempt)))
 
 
 async def events_after(session: AsyncSession, job_id: str, after: int, limit: int) -> list[Event]:

@@ -5,8 +5,11 @@ from typing import Any, Generic, Literal, Self, TypeVar, overload
 
 from pydantic import BaseModel, Field
 
-from core.models import Deployment, Event, Job, Metric, Model
-from core.states import DeploymentStatus, JobStatus
+from core.memory import GIB
+from core.models import Deployment, Event, Job, Metric, Model, Run, Worker
+from core.settings import get_settings
+from core.stalls import stalled
+from core.states import HELD, DeploymentStatus, JobStatus
 
 
 class ErrorDetail(BaseModel):
@@ -47,6 +50,13 @@ class Page(BaseModel, Generic[Item]):
         )
 
 
+class Listing(BaseModel, Generic[Item]):
+    """A list that is always short enough to be given whole."""
+
+    object: Literal["list"] = "list"
+    data: list[Item]
+
+
 class PlannedStage(BaseModel):
     name: str
     rows: int | None = Field(description="rows to train on; null until a hub data set has been read")
@@ -66,6 +76,7 @@ class JobView(BaseModel):
 
     id: str
     object: Literal["job"] = "job"
+    project: str
     status: JobStatus
     stage: str | None = Field(description="the stage at work")
     progress: dict[str, Any] | None = Field(description="step, max_steps, loss, tokens_per_s and eta_s of the stage")
@@ -75,6 +86,13 @@ class JobView(BaseModel):
     plan: Plan
     device: dict[str, Any] | None = Field(description="what the job runs on, and what that changed")
     priority: int
+    memory_gb: float = Field(description="what training needs; smaller workers leave the job, and 0 fits any")
+    stalled: str | None = Field(description="why a running job is thought to hang; null while it moves")
+    queue_position: int | None = Field(description="1 is next; null when not queued, or far behind")
+    expected_start: list[int] | None = Field(description="earliest and latest time; null when not known")
+    expected_end: list[int] | None = Field(description="earliest and latest time; null when not known")
+    checkpoint: dict[str, Any] | None = Field(description="the last whole checkpoint: stage and step")
+    adjustments: dict[str, Any] | None = Field(description="how stages are run otherwise than asked, after a failure")
     attempt: int = Field(description="runs so far")
     created_at: int
     started_at: int | None
@@ -84,8 +102,12 @@ class JobView(BaseModel):
 
     @classmethod
     def of(cls, job: Job, result_models: list[str]) -> Self:
+        is_queued, forecast = job.status == JobStatus.QUEUED, job.forecast or {}
+        if not is_queued and job.status not in HELD:
+            forecast = {}
         return cls(
             id=job.id,
+            project=job.project,
             status=job.status,
             stage=job.stage,
             progress=job.progress,
@@ -94,12 +116,82 @@ class JobView(BaseModel):
             plan=Plan.model_validate(job.plan),
             device=job.device,
             priority=job.priority,
+            memory_gb=round(job.memory_bytes / GIB, 2),
+            stalled=stalled(job, get_settings().stalled_after_s),
+            queue_position=forecast.get("position") if is_queued else None,
+            expected_start=forecast.get("start") if is_queued else None,
+            expected_end=forecast.get("end"),
+            checkpoint=job.checkpoint,
+            adjustments=job.adjustments,
             attempt=job.attempt,
             created_at=unix_seconds(job.created_at),
             started_at=unix_seconds(job.started_at),
             finished_at=unix_seconds(job.finished_at),
             metadata=job.spec.get("metadata", {}),
             result_models=result_models,
+        )
+
+
+class RunView(BaseModel):
+    """One attempt at a job."""
+
+    object: Literal["job.run"] = "job.run"
+    attempt: int
+    worker: str
+    started_at: int
+    ended_at: int | None
+    outcome: str | None = Field(description="succeeded, failed, cancelled, paused, drained, lease_expired or broke_off")
+    reason: str | None
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        return cls(
+            attempt=run.attempt,
+            worker=run.worker,
+            started_at=unix_seconds(run.started_at),
+            ended_at=unix_seconds(run.ended_at),
+            outcome=run.outcome,
+            reason=run.reason,
+        )
+
+
+class ProjectChange(BaseModel, extra="forbid"):
+    """What to set; what is left out stays, and null lifts a limit."""
+
+    weight: float = Field(1.0, gt=0, le=1000, description="a project of weight 2 gets twice the workers of one of 1")
+    max_running: int | None = Field(None, ge=0, description="jobs at once")
+    gpu_hours: float | None = Field(None, ge=0, description="hours of workers in all; running jobs are paused there")
+
+
+class ProjectView(BaseModel):
+    """A project, its limits and what it has used."""
+
+    name: str
+    object: Literal["project"] = "project"
+    weight: float
+    max_running: int | None
+    gpu_hours: float | None
+    used_gpu_hours: float
+
+
+class WorkerView(BaseModel):
+    """A worker as it last showed itself."""
+
+    name: str
+    object: Literal["worker"] = "worker"
+    device: str
+    memory_gb: float
+    job_id: str | None
+    seen_at: int
+
+    @classmethod
+    def of(cls, worker: Worker) -> Self:
+        return cls(
+            name=worker.name,
+            device=worker.device,
+            memory_gb=round(worker.memory_bytes / GIB, 1),
+            job_id=worker.job_id,
+            seen_at=unix_seconds(worker.seen_at),
         )
 
 

@@ -80,6 +80,12 @@ class Conflict(ServiceError):
     status, code = 409, "conflict"
 
 
+class StillStopping(ServiceError):
+    """The job has yet to stop as it was asked to; the same request succeeds a moment later."""
+
+    status, code = 409, "still_stopping"
+
+
 class NotServing(ServiceError):
     """No model is live on the endpoint (yet)."""
 

@@ -1,7 +1,7 @@
-"""Jobs as clients see them: creating, finding, listing, cancelling.  `core.runs` is the workers' side.
+"""Jobs as clients see them: creating, finding, listing, and the wishes: cancel, pause, resume, retry.
 
-Every function takes a sync Session inside a transaction that the caller commits (the api uses
-`AsyncSession.run_sync`).
+`core.runs` is the workers' side.  Every function takes a sync Session inside a transaction that the caller commits
+(the api uses `AsyncSession.run_sync`).
 """
 
 from datetime import timedelta
@@ -11,15 +11,17 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core.errors import Conflict, InvalidRequest, NotFound
+from core import projects
+from core.errors import Conflict, InvalidRequest, NotFound, StillStopping
 from core.events import add_event
 from core.ids import new_id
 from core.models import Job
+from core.projects import DEFAULT
 from core.spec import JobSpec
-from core.states import FINAL, JobStatus, check_job_move
+from core.states import FINAL, HELD, WORKING, JobStatus, check_job_move
 
 
-def replay(session: Session, key: str, body_sha256: str, *, project: str = "default") -> Job | None:
+def replay(session: Session, key: str, body_sha256: str, *, project: str = DEFAULT) -> Job | None:
     """The job that this idempotency key made; InvalidRequest when it was made from another body."""
     first = session.scalar(select(Job).where(Job.project == project, Job.idempotency_key == key))
     if first is not None and first.body_sha256 != body_sha256:
@@ -35,17 +37,20 @@ def create(
     spec: JobSpec,
     plan: dict[str, Any],
     *,
-    project: str = "default",
+    memory_bytes: int = 0,
+    project: str = DEFAULT,
     idempotency_key: str | None = None,
     body_sha256: str = "",
 ) -> Job:
     """Insert a queued job, or return the one that the same idempotency key and body made, were it just now."""
+    projects.ensure(session, project)
     statement = insert(Job).values(
         id=new_id("ftjob"),
         project=project,
         spec=spec.model_dump(mode="json"),
         plan=plan,
         priority=spec.priority,
+        memory_bytes=memory_bytes,
         idempotency_key=idempotency_key,
         body_sha256=body_sha256,
         next_doorbell_at=func.now() + timedelta(seconds=15),
@@ -80,25 +85,71 @@ def page(
     if status is not None:
         query = query.where(Job.status == status)
     if metadata:
-        query = query.where(Job.spec.contains({"metadata": metadata}))
+        query = query.where(Job.spec["metadata"].contains(metadata))
     return list(session.scalars(query))
 
 
-def request_cancel(session: Session, job_id: str) -> Job:
-    """Cancel a queued job at once; ask the worker of a running one to stop.  Asking twice is fine."""
-    job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
-    if job is None:
-        raise NotFound(f"no job {job_id!r}", param="job_id")
+def cancel(session: Session, job_id: str) -> Job:
+    """Cancel a waiting job at once; ask the worker of a running one to stop.  Asking twice is fine."""
+    job = _locked(session, job_id)
     if job.status in {JobStatus.CANCELLED, JobStatus.CANCELLING}:
         return job
     if job.status in FINAL:
         raise Conflict(f"job {job_id} has already {job.status}: there is nothing to cancel")
-    target = JobStatus.CANCELLED if job.status == JobStatus.QUEUED else JobStatus.CANCELLING
-    check_job_move(job_id, job.status, target)
-    job.status, job.cancel_requested = target, True
+    target = JobStatus.CANCELLING if job.status in HELD else JobStatus.CANCELLED
+    return _moved(session, job, target, "Cancel requested")
+
+
+def pause(session: Session, job_id: str, reason: str = "Pause requested") -> Job:
+    """Hold back a queued job; ask the worker of a running one to save a checkpoint and stop.  Asking twice is fine."""
+    job = _locked(session, job_id)
+    if job.status in {JobStatus.PAUSED, JobStatus.PAUSING}:
+        return job
+    if job.status not in HELD | {JobStatus.QUEUED} or job.status == JobStatus.CANCELLING:
+        raise Conflict(f"job {job_id} is {job.status}: only a queued or running job can be paused")
+    return _moved(session, job, JobStatus.PAUSING if job.status in HELD else JobStatus.PAUSED, reason)
+
+
+def resume(session: Session, job_id: str) -> Job:
+    """Queue a paused job again, to go on from its last checkpoint.  One that was not paused goes on anyway."""
+    job = _locked(session, job_id)
+    if job.status == JobStatus.PAUSING:
+        raise StillStopping(f"job {job_id} is still saving its checkpoint: resume it when it is paused, in a moment")
+    if job.status == JobStatus.QUEUED or job.status in WORKING:
+        return job
+    if job.status != JobStatus.PAUSED:
+        raise Conflict(
+            f"job {job_id} is {job.status}: only a paused job can be resumed, a failed or cancelled one retried"
+        )
+    return _moved(session, job, JobStatus.QUEUED, "Resume requested")
+
+
+def retry(session: Session, job_id: str) -> Job:
+    """Queue a failed or cancelled job again; what it finished, and its last checkpoint, are not done twice."""
+    job = _locked(session, job_id)
+    if job.status == JobStatus.CANCELLING:
+        raise StillStopping(f"job {job_id} is still being cancelled: retry it when it is cancelled, in a moment")
+    if job.status == JobStatus.QUEUED or job.status in WORKING:
+        return job
+    if job.status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
+        raise Conflict(f"job {job_id} is {job.status}: only a failed or cancelled job can be retried")
+    job.failures, job.error, job.finished_at, job.not_before = 0, None, None, None
+    return _moved(session, job, JobStatus.QUEUED, "Retry requested")
+
+
+def _locked(session: Session, job_id: str) -> Job:
+    job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
+    if job is None:
+        raise NotFound(f"no job {job_id!r}", param="job_id")
+    return job
+
+
+def _moved(session: Session, job: Job, target: JobStatus, message: str) -> Job:
+    check_job_move(job.id, job.status, target)
+    job.status, job.next_doorbell_at = target, func.now()
     if target == JobStatus.CANCELLED:
         job.finished_at = func.now()
-    add_event(session, job_id, f"job.{target}", "Cancel requested")
+    add_event(session, job.id, f"job.{target}", message)
     session.flush()
     session.refresh(job)
     return job

@@ -1,4 +1,4 @@
-"""The rows in Postgres: the truth about jobs, runs, events, metrics, models, deployments and evaluations."""
+"""The rows in Postgres: the truth about projects, jobs, runs, workers, events, metrics, models and deployments."""
 
 import uuid
 from datetime import datetime
@@ -31,37 +31,78 @@ class Base(DeclarativeBase):
     }
 
 
+class Project(Base):
+    """Whose jobs share the workers fairly, and within which limits; null means without limit."""
+
+    __tablename__ = "projects"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    weight: Mapped[float] = mapped_column(server_default="1")
+    max_running: Mapped[int | None] = mapped_column(Integer)
+    gpu_hours: Mapped[float | None]
+    used_s: Mapped[float] = mapped_column(server_default="0")
+    last_claim_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Worker(Base):
+    """A worker process as it last showed itself."""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    memory_bytes: Mapped[int]
+    device: Mapped[str]
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    job_id: Mapped[str | None]
+    claims: Mapped[int] = mapped_column(server_default="0")
+
+
 class Job(Base):
-    """A requested spec and where it stands.  `seq` orders lists; the lease columns say which run owns it."""
+    """A requested spec and where it stands.
+
+    `seq` orders lists and is a job's age in the queue; the lease columns say which run owns the job; `failures`
+    counts the runs in a row that were lost or broke off without getting as far as a new checkpoint.
+    """
 
     __tablename__ = "jobs"
 
     id: Mapped[str] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(Identity(always=True), unique=True)
-    project: Mapped[str] = mapped_column(server_default="default")
+    project: Mapped[str] = mapped_column(ForeignKey("projects.name"), server_default="default")
     status: Mapped[JobStatus] = mapped_column(server_default=JobStatus.QUEUED)
     spec: Mapped[dict[str, Any]]
     plan: Mapped[dict[str, Any]]
     priority: Mapped[int] = mapped_column(Integer, server_default="0")
+    memory_bytes: Mapped[int] = mapped_column(server_default="0")
+    not_before: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     stage: Mapped[str | None]
     progress: Mapped[dict[str, Any] | None]
+    progress_at: Mapped[datetime | None]
+    checkpoint: Mapped[dict[str, Any] | None]
+    adjustments: Mapped[dict[str, Any] | None]
+    forecast: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
     device: Mapped[dict[str, Any] | None]
 
     attempt: Mapped[int] = mapped_column(Integer, server_default="0")
     lease_token: Mapped[uuid.UUID | None]
     lease_expires_at: Mapped[datetime | None]
-    cancel_requested: Mapped[bool] = mapped_column(server_default=text("false"))
+    failures: Mapped[int] = mapped_column(Integer, server_default="0")
     next_doorbell_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     idempotency_key: Mapped[str | None]
     body_sha256: Mapped[str | None]
 
     __table_args__ = (
-        Index("ix_jobs_queue", priority.desc(), seq, postgresql_where=text("status = 'queued'")),
+        Index("ix_jobs_queue", "project", priority.desc(), seq, postgresql_where=text("status = 'queued'")),
+        Index("ix_jobs_oldest", "project", seq, postgresql_where=text("status = 'queued'")),
+        Index("ix_jobs_status", "status", "seq"),
+        Index("ix_jobs_metadata", text("(spec -> 'metadata') jsonb_path_ops"), postgresql_using="gin"),
         Index("ix_jobs_lease", "lease_expires_at", postgresql_where=text("lease_token IS NOT NULL")),
         Index("uq_jobs_idempotency", "project", "idempotency_key", unique=True),
     )
@@ -78,6 +119,20 @@ class Run(Base):
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
+    reason: Mapped[str | None]
+
+
+class Phase(Base):
+    """How long one state of one run lasted: what forecasts are made from."""
+
+    __tablename__ = "phases"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True)
+    status: Mapped[JobStatus] = mapped_column(primary_key=True)
+    stage: Mapped[str] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    ended_at: Mapped[datetime | None]
 
 
 class Event(Base):

@@ -15,6 +15,7 @@ JOBS, OPS = "jobs", "ops"
 CLAIM = "worker.claim"
 REAP = "worker.reap"
 RING = "worker.ring"
+FORECAST = "worker.forecast"
 _AT_ONCE = {"interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 
@@ -41,6 +42,11 @@ def celery_app() -> Celery:
         broker_transport_options={"visibility_timeout": 3600, "socket_timeout": 10, "socket_connect_timeout": 3},
         beat_schedule={
             "reap": {"task": REAP, "schedule": settings.reap_every_s, "options": {"expires": settings.reap_every_s}},
+            "forecast": {
+                "task": FORECAST,
+                "schedule": settings.reap_every_s,
+                "options": {"expires": settings.reap_every_s},
+            },
             "ring": {"task": RING, "schedule": settings.reap_every_s, "options": {"expires": settings.reap_every_s}},
         },
     )

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core.claims import next_job
 from core.errors import LeaseLost
 from core.events import add_event
-from core.models import Evaluation, Job, Metric, Run
-from core.states import FINAL, JobStatus, check_job_move
+from core.forecast import judge
+from core.machine import Device
+from core.models import Evaluation, Job, Metric, Phase, Project, Run, Worker
+from core.states import FINAL, STOPPING, JobStatus, check_job_move
 
 
 @dataclass(frozen=True)
@@ -29,47 +32,54 @@ class Lease:
     token: uuid.UUID
 
 
-def claim(session: Session, worker: str, lease_s: float) -> Lease | None:
-    """Take the best queued job (priority, then age) and open a run; None when there is nothing to take."""
-    best = (
-        select(Job.id)
-        .where(Job.status == JobStatus.QUEUED)
-        .order_by(Job.priority.desc(), Job.seq)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
-    )
+def claim(session: Session, worker: str, device: Device, lease_s: float) -> Lease | None:
+    """Open a run of the job that this worker should take next; None when there is nothing for it."""
+    job_id = next_job(session, worker, device)
+    if job_id is None:
+        return None
     row = session.execute(
         update(Job)
-        .where(Job.id == best)
+        .where(Job.id == job_id)
         .values(
             status=JobStatus.PREPARING,
             attempt=Job.attempt + 1,
             lease_token=uuid.uuid4(),
             lease_expires_at=func.now() + timedelta(seconds=lease_s),
             started_at=func.coalesce(Job.started_at, func.now()),
+            progress_at=func.now(),
+            not_before=None,
         )
         .returning(Job.id, Job.attempt, Job.lease_token)
-    ).one_or_none()
-    if row is None:
-        return None
+    ).one()
     lease = Lease(job_id=row.id, attempt=row.attempt, token=row.lease_token)
     session.add(Run(job_id=lease.job_id, attempt=lease.attempt, worker=worker))
+    session.flush()
+    _open_phase(session, lease, JobStatus.PREPARING, None)
     add_event(session, lease.job_id, "run.started", f"Run {lease.attempt} started on {worker}", lease.attempt)
     return lease
 
 
-def renew(session: Session, lease: Lease, lease_s: float) -> bool:
-    """Extend the lease and say whether a cancel was asked for; LeaseLost when another run owns the job."""
-    cancel = session.execute(
+def renew(session: Session, lease: Lease, lease_s: float) -> JobStatus:
+    """Extend the lease and return the job's state; LeaseLost when another run owns the job."""
+    status = session.execute(
         update(Job)
         .where(Job.id == lease.job_id, Job.lease_token == lease.token)
         .values(lease_expires_at=func.now() + timedelta(seconds=lease_s))
-        .returning(Job.cancel_requested)
+        .returning(Job.status)
     ).scalar_one_or_none()
-    if cancel is None:
+    return _owned(status, lease)
+
+
+def look(session: Session, lease: Lease) -> JobStatus:
+    """The job's state, without a write; LeaseLost when another run owns the job."""
+    status = session.scalar(select(Job.status).where(Job.id == lease.job_id, Job.lease_token == lease.token))
+    return _owned(status, lease)
+
+
+def _owned(status: str | None, lease: Lease) -> JobStatus:
+    if status is None:
         raise LeaseLost(f"run {lease.attempt} of job {lease.job_id} lost its lease")
-    return cancel
+    return JobStatus(status)
 
 
 def hold(session: Session, lease: Lease) -> Job:
@@ -81,12 +91,14 @@ def hold(session: Session, lease: Lease) -> Job:
 
 
 def move(session: Session, lease: Lease, target: JobStatus, *, stage: str | None = None) -> None:
-    """Enter a working state; a job that is being cancelled stays so."""
+    """Enter a working state; a job that was asked to stop stays as it is."""
     job = hold(session, lease)
-    if job.status == JobStatus.CANCELLING:
+    if job.status in STOPPING:
         return
     check_job_move(job.id, job.status, target)
-    job.status, job.stage, job.progress = target, stage, None
+    job.status, job.stage, job.progress, job.progress_at = target, stage, None, func.now()
+    _close_phase(session, lease)
+    _open_phase(session, lease, target, stage)
     add_event(session, job.id, f"job.{target}", f"{target.capitalize()}{f' {stage}' if stage else ''}", lease.attempt)
 
 
@@ -96,7 +108,7 @@ def record_progress(
     """Store what the running stage reported; a step seen before (after a resume) is overwritten, never doubled."""
     job = hold(session, lease)
     if progress is not None:
-        job.progress = progress
+        job.progress, job.progress_at = progress, func.now()
     if metrics:
         statement = insert(Metric).values([{**m, "job_id": lease.job_id, "attempt": lease.attempt} for m in metrics])
         replaced = {c.name: c for c in statement.excluded if c.name not in {"job_id", "stage", "step"}}
@@ -109,6 +121,22 @@ def record_plan(session: Session, lease: Lease, stage: str, rows: int, steps: in
     stages = [{**s, "rows": rows, "steps": steps} if s["name"] == stage else s for s in job.plan["stages"]]
     total = None if any(s["steps"] is None for s in stages) else sum(s["steps"] for s in stages)
     job.plan = {**job.plan, "stages": stages, "total_steps": total}
+
+
+def record_checkpoint(session: Session, lease: Lease, stage: str, step: int) -> None:
+    """Remember the last checkpoint that is whole.  The job got further, so earlier failures are forgotten."""
+    job = hold(session, lease)
+    job.checkpoint, job.failures = {"stage": stage, "step": step}, 0
+    add_event(session, job.id, "checkpoint.saved", f"Checkpoint at step {step} of {stage}", lease.attempt)
+
+
+def record_adjustment(session: Session, lease: Lease, stage: str, changes: dict[str, Any], message: str) -> None:
+    """Change how a stage is run (never what it learns), for this run and those to come."""
+    job = hold(session, lease)
+    job.adjustments = {**(job.adjustments or {}), stage: changes}
+    add_event(
+        session, job.id, "run.adjusted", message, lease.attempt, level="warning", data={"stage": stage, **changes}
+    )
 
 
 def record_device(session: Session, lease: Lease, device: dict[str, Any]) -> None:
@@ -128,62 +156,107 @@ def record_scores(session: Session, lease: Lease, stage: str, model_id: str, sco
 
 
 def finish(session: Session, lease: Lease, target: JobStatus, error: dict[str, Any] | None = None) -> None:
-    """End the run and the job, and give the lease up."""
+    """End the run and the job, and give the lease up.
+
+    A job that was being cancelled when it succeeded is cancelled; one that was being paused has succeeded.
+    """
     job = hold(session, lease)
     if job.status == JobStatus.CANCELLING and target == JobStatus.SUCCEEDED:
         target = JobStatus.CANCELLED
-    check_job_move(job.id, job.status, target)
-    job.status, job.error, job.finished_at = target, error, func.now()
-    _release(session, job, outcome=str(target))
-    message = error["message"] if error else f"Job {target}"
-    level = "error" if target == JobStatus.FAILED else "info"
-    add_event(session, job.id, f"job.{target}", message, lease.attempt, level=level, data=error)
+    _end(session, job, target, str(target), error["message"] if error else f"Job {target}", error)
 
 
-def give_back(session: Session, lease: Lease, reason: str) -> None:
-    """Return the job to the queue, to go on from its last checkpoint."""
+def stopped(session: Session, lease: Lease, reason: str) -> None:
+    """End a run that stopped when it was asked to: cancelled or paused as the job's owner wished, else queued again."""
     job = hold(session, lease)
-    target = JobStatus.CANCELLED if job.status == JobStatus.CANCELLING else JobStatus.QUEUED
-    check_job_move(job.id, job.status, target)
-    job.status = target
-    if target in FINAL:
-        job.finished_at = func.now()
-    _release(session, job, outcome=reason)
-    add_event(session, job.id, f"job.{target}", f"Given back: {reason}", lease.attempt, level="warning")
+    target = STOPPING.get(job.status, JobStatus.QUEUED)
+    outcome = str(target) if job.status in STOPPING else "drained"
+    _end(session, job, target, outcome, f"Job {target}" if job.status in STOPPING else f"Given back: {reason}")
 
 
-def reap(session: Session, max_attempts: int) -> int:
-    """Requeue the jobs whose lease ran out (or fail those out of attempts); returns how many there were."""
+def retry_later(session: Session, lease: Lease, error: dict[str, Any], limit: int) -> None:
+    """End a run that broke off by a passing fault: queued again, or failed when that was the `limit`-th in a row."""
+    _broken(session, hold(session, lease), "broke_off", error, limit)
+
+
+def reap(session: Session, limit: int) -> int:
+    """Requeue the jobs whose lease ran out, or fail one that was lost `limit` times in a row; returns how many."""
     lost = session.scalars(
         select(Job)
         .where(Job.lease_token.is_not(None), Job.lease_expires_at < func.now())
         .with_for_update(skip_locked=True)
     ).all()
     for job in lost:
-        exhausted = job.attempt >= max_attempts
-        if job.status == JobStatus.CANCELLING:
-            target = JobStatus.CANCELLED
-        else:
-            target = JobStatus.FAILED if exhausted else JobStatus.QUEUED
-        check_job_move(job.id, job.status, target)
-        job.status = target
-        if target in FINAL:
-            job.finished_at = func.now()
-        if target == JobStatus.FAILED:
-            job.error = {
-                "code": "worker_lost",
-                "message": f"{job.attempt} workers were lost while running this job; look at their logs, then retry",
-                "stage": job.stage,
-            }
-        attempt = job.attempt
-        _release(session, job, outcome="lease_expired")
-        add_event(session, job.id, "run.lost", "The worker stopped renewing its lease", attempt, level="warning")
+        message = "The worker stopped renewing its lease: it was killed, frozen or cut off"
+        _broken(session, job, "lease_expired", {"code": "worker_lost", "message": message, "stage": job.stage}, limit)
     return len(lost)
+
+
+def _broken(session: Session, job: Job, outcome: str, error: dict[str, Any], limit: int) -> None:
+    """A run ended without anybody's wish.  The first time the job is queued at once, then after growing waits."""
+    job.failures += 1
+    type_ = {"lease_expired": "run.lost"}.get(outcome, f"run.{outcome}")
+    add_event(session, job.id, type_, error["message"], job.attempt, level="warning")
+    if job.status in STOPPING:
+        _end(session, job, STOPPING[job.status], outcome, f"Job {STOPPING[job.status]}")
+    elif job.failures >= limit:
+        error = {**error, "message": f"{error['message']} ({job.failures} runs in a row ended so)"}
+        _end(session, job, JobStatus.FAILED, outcome, error["message"], error)
+    else:
+        wait_s = backoff_s(job.failures)
+        job.not_before = func.now() + timedelta(seconds=wait_s)
+        when = f"in {wait_s:g} s" if wait_s else "at once"
+        _end(session, job, JobStatus.QUEUED, outcome, f"Queued again, to go on {when} from the last checkpoint")
+
+
+def backoff_s(failures: int) -> float:
+    """How long a job waits after so many failures in a row: not at all, then 5 s, 10 s, 20 s … up to 5 minutes."""
+    return 0.0 if failures <= 1 else float(min(300, 5 * 2 ** (failures - 2)))
+
+
+def _end(
+    session: Session, job: Job, target: JobStatus, outcome: str, message: str, error: dict[str, Any] | None = None
+) -> None:
+    """Move the job, close its run, and give the lease up; a job that is queued again is rung for at once."""
+    check_job_move(job.id, job.status, target)
+    lease = Lease(job.id, job.attempt, uuid.UUID(int=0))
+    job.status, job.error = target, error
+    job.finished_at = func.now() if target in FINAL else None
+    job.lease_token = job.lease_expires_at = None
+    job.next_doorbell_at = func.now()
+    run = session.get_one(Run, (job.id, job.attempt))
+    run.ended_at, run.outcome, run.reason = func.now(), outcome, message
+    _close_phase(session, lease)
+    session.execute(
+        update(Project)
+        .where(Project.name == job.project)
+        .values(used_s=Project.used_s + func.extract("epoch", func.now() - run.started_at))
+    )
+    if target == JobStatus.SUCCEEDED:
+        session.flush()
+        judge(session, job)
+    session.execute(update(Worker).where(Worker.job_id == job.id).values(job_id=None))
+    level = {JobStatus.FAILED: "error", JobStatus.QUEUED: "warning"}.get(target, "info")
+    add_event(session, job.id, f"job.{target}", message, lease.attempt, level=level, data=error)
+
+
+def _open_phase(session: Session, lease: Lease, status: JobStatus, stage: str | None) -> None:
+    values = {"job_id": lease.job_id, "attempt": lease.attempt, "status": status, "stage": stage or ""}
+    session.execute(insert(Phase).values(values).on_conflict_do_nothing())
+
+
+def _close_phase(session: Session, lease: Lease) -> None:
+    session.execute(
+        update(Phase)
+        .where(Phase.job_id == lease.job_id, Phase.attempt == lease.attempt, Phase.ended_at.is_(None))
+        .values(ended_at=func.clock_timestamp())
+    )
 
 
 def due_doorbells(session: Session, again_in_s: float) -> int:
     """How many queued jobs should be rung for now; each is due again after `again_in_s`."""
-    due = select(Job.id).where(Job.status == JobStatus.QUEUED, Job.next_doorbell_at <= func.now()).limit(100)
+    is_due = (Job.next_doorbell_at <= func.now(), or_(Job.not_before.is_(None), Job.not_before <= func.now()))
+    due = select(Job.id).where(Job.status == JobStatus.QUEUED, *is_due).limit(100)
     rung = session.scalars(
         update(Job)
         .where(Job.id.in_(due.with_for_update(skip_locked=True)))
@@ -191,11 +264,3 @@ def due_doorbells(session: Session, again_in_s: float) -> int:
         .returning(Job.id)
     )
     return len(rung.all())
-
-
-def _release(session: Session, job: Job, outcome: str) -> None:
-    run = session.get(Run, (job.id, job.attempt))
-    assert run is not None, f"job {job.id} is leased without a run"
-    run.ended_at, run.outcome = func.now(), outcome
-    job.lease_token = job.lease_expires_at = None
-    job.next_doorbell_at = func.now()

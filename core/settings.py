@@ -50,12 +50,22 @@ class Settings(BaseSettings):
 
     # The lease of a running job (design, section 7).
     lease_s: float = Field(60, gt=1)
-    heartbeat_s: float = Field(2, gt=0.1, description="a worker renews, and looks for a cancel, this often")
+    heartbeat_s: float = Field(10, gt=0.1, description="a worker renews its lease this often")
+    watch_s: float = Field(0.5, gt=0.05, description="a worker looks this often whether its job should stop")
     reap_every_s: float = Field(10, gt=0.1)
     doorbell_every_s: float = Field(60, gt=0.1, description="a queued job's doorbell is rung again after this")
-    max_attempts: int = Field(10, ge=1, description="runs of one job before it fails as worker_lost")
+    max_failures: int = Field(
+        5, ge=1, description="runs in a row that may be lost or break off, without a new checkpoint, before a job fails"
+    )
+    stalled_after_s: float = Field(
+        300, gt=1, description="a running job without progress for so long is called stalled"
+    )
     deploy_timeout_s: float = Field(900, gt=0, description="longest a job waits for the gateway to make its model live")
     worker_name: str | None = Field(None, description="defaults to host:pid")
+    visible_gpus: str = Field("", validation_alias="CUDA_VISIBLE_DEVICES", description="a worker trains on the first")
+    worker_memory_gb: float | None = Field(
+        None, gt=0, description="GiB that a training may fill here; default: the GPU's memory, or the machine's"
+    )
 
     # The gateway and its vLLM.  The names vLLM users know are kept.
     inference_host: str = "127.0.0.1"
@@ -123,5 +133,6 @@ def vllm_environment(forced: Mapping[str, str], defaults: Mapping[str, str]) -> 
     (the first port of its internal sockets, which would then be the one its server listens on).
     """
     ours = {str(field.validation_alias) for field in Settings.model_fields.values() if field.validation_alias}
+    ours.remove("CUDA_VISIBLE_DEVICES")
     kept = {k: v for k, v in os.environ.items() if k not in ours and not k.startswith("TUNESMITH_")}
     return {**defaults, **kept, **forced}

@@ -128,6 +128,9 @@ class JobSpec(Spec):
     suffix: Name = "tuned"
     seed: int = Field(3407, ge=0, le=2**31 - 1)
     priority: int = Field(0, ge=-100, le=100, description="higher first")
+    memory_gb: float | None = Field(
+        None, gt=0, le=100_000, description="GiB that training needs, instead of the estimate; smaller workers leave it"
+    )
     metadata: dict[MetadataKey, MetadataValue] = Field(default_factory=dict, max_length=16)
 
     @model_validator(mode="after")

@@ -1,9 +1,11 @@
 """The states of a job and of a deployment, and the one table of moves between them.
 
     queued -> preparing -> (deploying -> evaluating ->) training -> merging -> deploying -> evaluating -> succeeded
+    any of these -> cancelling -> cancelled, pausing -> paused, or failed; paused, cancelled and failed -> queued
 
 `deploying -> evaluating` first measures the base model, then each stage's merged model on the served endpoint;
-see docs/adr/0001.  Nothing but `core.jobs` and `core.deployments` changes a status, and both ask this table.
+see docs/adr/0001.  Nothing but `core.jobs`, `core.runs` and `core.deployments` changes a status, and all ask this
+table.
 """
 
 from enum import StrEnum
@@ -19,6 +21,8 @@ class JobStatus(StrEnum):
     DEPLOYING = "deploying"
     EVALUATING = "evaluating"
     CANCELLING = "cancelling"
+    PAUSING = "pausing"
+    PAUSED = "paused"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -27,16 +31,26 @@ class JobStatus(StrEnum):
 WORKING = frozenset(
     {JobStatus.PREPARING, JobStatus.TRAINING, JobStatus.MERGING, JobStatus.DEPLOYING, JobStatus.EVALUATING}
 )
-HELD = WORKING | {JobStatus.CANCELLING}
+STOPPING = {JobStatus.CANCELLING: JobStatus.CANCELLED, JobStatus.PAUSING: JobStatus.PAUSED}
+"""States in which the worker has been asked to stop, and where each of them leads."""
+HELD = WORKING | STOPPING.keys()
 """States in which a worker holds the job's lease."""
 FINAL = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED})
+"""States in which nothing happens any more unless somebody asks for a retry."""
 
-_ENDS = {JobStatus.QUEUED, JobStatus.CANCELLING, JobStatus.FAILED}
+_J = JobStatus
 JOB_MOVES: dict[JobStatus, frozenset[JobStatus]] = {
-    JobStatus.QUEUED: frozenset({JobStatus.PREPARING, JobStatus.CANCELLED, JobStatus.FAILED}),
-    **{status: frozenset((WORKING - {status}) | _ENDS | {JobStatus.SUCCEEDED}) for status in WORKING},
-    JobStatus.CANCELLING: frozenset({JobStatus.CANCELLED, JobStatus.FAILED}),
-    **{status: frozenset() for status in FINAL},
+    _J.QUEUED: frozenset({_J.PREPARING, _J.PAUSED, _J.CANCELLED, _J.FAILED}),
+    **{
+        status: frozenset((WORKING - {status}) | STOPPING.keys() | {_J.QUEUED, _J.FAILED, _J.SUCCEEDED})
+        for status in WORKING
+    },
+    _J.CANCELLING: frozenset({_J.CANCELLED, _J.FAILED}),
+    _J.PAUSING: frozenset({_J.PAUSED, _J.CANCELLING, _J.FAILED, _J.SUCCEEDED}),
+    _J.PAUSED: frozenset({_J.QUEUED, _J.CANCELLED}),
+    _J.SUCCEEDED: frozenset(),
+    _J.FAILED: frozenset({_J.QUEUED}),
+    _J.CANCELLED: frozenset({_J.QUEUED}),
 }
 
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
+from core.machine import has_gpu
 from core.settings import Settings, vllm_environment
 from inference.names import ENGINE_NAME
 
@@ -61,8 +62,3 @@ def cpu_defaults(cores: int) -> dict[str, str]:
         # Threads that spin at a barrier while another process has their core made an answer 50 times slower.
         defaults["OMP_NUM_THREADS"] = str(max(1, cores - 1))
     return defaults
-
-
-def has_gpu() -> bool:
-    """Whether the machine shows an NVIDIA GPU, on Linux or below WSL."""
-    return Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists()

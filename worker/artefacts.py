@@ -5,6 +5,7 @@ from pathlib import Path
 from core.db import transaction
 from core.deployments import register_model
 from core.ids import model_name
+from core.machine import has_gpu
 from core.settings import get_settings
 from core.spec import JobSpec, StageSpec
 from core.storage import model_location, read_json, resolve
@@ -87,7 +88,7 @@ class Artefacts:
         """Environment of the stage programs: nothing is looked up on the hub when the base is a local folder."""
         cache = get_settings().storage_path / "cache"
         env = {"UNSLOTH_DISABLE_STATISTICS": "1", "UNSLOTH_COMPILE_LOCATION": str(cache / "unsloth")}
-        if Path("/dev/nvidiactl").exists():
+        if has_gpu():
             env["UNSLOTH_DISABLE_CPU_FALLBACK"] = "1"  # never train on the CPU by accident
         if self.spec.base_is_path:
             env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}

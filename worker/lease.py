@@ -9,59 +9,57 @@ from core import runs
 from core.db import transaction
 from core.errors import LeaseLost
 from core.settings import get_settings
+from core.states import STOPPING, JobStatus
 from worker.drain import DRAIN
 
 
-class Cancelled(Exception):
-    """The job's owner asked for its end."""
-
-
-class Drained(Exception):
-    """The worker is shutting down; another one goes on with the job."""
+class Stopped(Exception):
+    """The run should end early: its owner wants that, or the worker is shutting down."""
 
 
 class LeaseKeeper:
-    """Renews the lease from within every wait loop of the run."""
+    """Renews the lease, and looks for a wish to stop, from within every wait loop of the run."""
 
     def __init__(self, lease: runs.Lease) -> None:
-        settings = get_settings()
-        self.lease = lease
-        self.lease_s, self.heartbeat_s = settings.lease_s, settings.heartbeat_s
-        self.renewed_at = self.tried_at = time.monotonic()
-        self.cancel_requested = False
+        self.lease, self.settings = lease, get_settings()
+        self.renewed_at = self.tried_at = self.looked_at = time.monotonic()
+        self.status = JobStatus.PREPARING
 
     def tick(self) -> None:
-        """Renew when it is time.
+        """Look, or renew, when it is time.
 
         While Postgres is away the run goes on, but only to 0.75 of the lease: then LeaseLost, so that its trainer
         is surely dead before another run can start.
         """
         now = time.monotonic()
-        if now - self.tried_at < self.heartbeat_s:
-            return
-        self.tried_at = now
         try:
-            with transaction() as session:
-                self.cancel_requested = runs.renew(session, self.lease, self.lease_s)
-            self.renewed_at = now
+            if now - self.tried_at >= self.settings.heartbeat_s:
+                self.tried_at = self.looked_at = now
+                with transaction() as session:
+                    self.status = runs.renew(session, self.lease, self.settings.lease_s)
+                self.renewed_at = now
+            elif now - self.looked_at >= self.settings.watch_s:
+                self.looked_at = now
+                with transaction() as session:
+                    self.status = runs.look(session, self.lease)
         except OperationalError as error:
-            if time.monotonic() - self.renewed_at > 0.75 * self.lease_s:
+            if time.monotonic() - self.renewed_at > 0.75 * self.settings.lease_s:
                 raise LeaseLost(f"job {self.lease.job_id}: Postgres was away too long to keep the lease") from error
 
     @property
-    def stop_reason(self) -> Cancelled | Drained | None:
+    def stop_reason(self) -> str | None:
         """Why the run should stop now, if it should."""
-        if self.cancel_requested:
-            return Cancelled()
-        return Drained() if DRAIN.is_set() else None
+        if self.status in STOPPING:
+            return f"the job is {self.status}"
+        return "the worker is shutting down" if DRAIN.is_set() else None
 
     def wait_until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait for a condition under the lease; False at the time limit; raises when the run should stop."""
+        """Wait for a condition under the lease; False at the time limit; Stopped when the run should stop."""
         deadline = time.monotonic() + timeout_s
         while not condition():
             self.tick()
             if (reason := self.stop_reason) is not None:
-                raise reason
+                raise Stopped(reason)
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.25)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.processes import bound_to_this_process
-from worker.lease import LeaseKeeper
+from worker.lease import LeaseKeeper, Stopped
 from worker.stages.run_dir import Exit
 
 STOP_GRACE_S = 20
@@ -40,7 +40,7 @@ def run_program(
 
     `on_events` gets the steps that earlier runs reported, then every event of this one.
 
-    Raises ProgramFailed, LeaseLost, or why the run should stop (Cancelled, Drained).
+    Raises ProgramFailed, LeaseLost, or Stopped.
     """
     result = run_dir / f"{name}.json"
     events = _EventReader(run_dir / "events.jsonl")
@@ -77,7 +77,7 @@ def run_program(
     if child.returncode == Exit.DONE:
         return _read(result)
     if (reason := keeper.stop_reason) is not None:
-        raise reason
+        raise Stopped(reason)
     raise _failure(name, child.returncode, events.errors, log_path)
 
 

@@ -59,7 +59,8 @@ class Reporter:
                 with transaction() as session:
                     runs.record_device(session, self.lease, device)
             case "checkpoint":
-                self.event("checkpoint.saved", f"Checkpoint at step {event['step']} of {stage}")
+                with transaction() as session:
+                    runs.record_checkpoint(session, self.lease, stage, event["step"])
             case "train_begin" if event["step"]:
                 self.event("run.resumed", f"Resumed {stage} at step {event['step']} of {event['max_steps']}")
 

@@ -5,6 +5,7 @@ was stopped.  This is one of the process edges: every error ends the run with a 
 """
 
 import logging
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,22 @@ from sqlalchemy.exc import OperationalError
 
 from core import jobs, runs
 from core.db import transaction
-from core.errors import LeaseLost, ServiceError
+from core.errors import LeaseLost, ServiceError, UpstreamFailed
 from core.runs import Lease
 from core.settings import get_settings
 from core.spec import JobSpec, StageSpec
 from core.states import JobStatus
 from core.storage import stage_dir, write_json
 from worker.artefacts import Artefacts
-from worker.lease import Cancelled, Drained, LeaseKeeper
+from worker.lease import LeaseKeeper, Stopped
 from worker.live import LiveModel
 from worker.program import ProgramFailed, run_program
 from worker.report import Reporter
 from worker.stages.run_dir import Exit
 
 log = logging.getLogger(__name__)
+PASSING = {Exit.RETRY, -signal.SIGKILL, -signal.SIGBUS}
+"""Ends of a stage program that another try may mend: it said so, or was killed, as by a kernel short of memory."""
 
 
 def run_job(lease: Lease) -> None:
@@ -35,35 +38,32 @@ def run_job(lease: Lease) -> None:
         with transaction() as session:
             spec = JobSpec.model_validate(jobs.get(session, lease.job_id).spec)
         JobRun(spec, keeper).run()
-        _end(lease, JobStatus.SUCCEEDED)
+        with transaction() as session:
+            runs.finish(session, lease, JobStatus.SUCCEEDED)
     except (LeaseLost, OperationalError) as error:
         log.warning("run.abandoned job_id=%s: %s", lease.job_id, error)
-    except Cancelled:
-        _end(lease, JobStatus.CANCELLED)
-    except Drained:
-        _give_back(lease, "the worker is shutting down")
+    except Stopped as reason:
+        with transaction() as session:
+            runs.stopped(session, lease, str(reason))
     except ProgramFailed as failure:
-        if failure.exit_code == Exit.RETRY and lease.attempt < get_settings().max_attempts:
-            _give_back(lease, failure.message)
-        else:
-            _end(lease, JobStatus.FAILED, {"code": failure.code, "message": failure.message})
+        _failed(lease, failure.code, failure.message, is_passing=failure.exit_code in PASSING)
+    except UpstreamFailed as error:
+        _failed(lease, error.code, error.message, is_passing=True)
     except ServiceError as error:
-        _end(lease, JobStatus.FAILED, {"code": error.code, "message": error.message})
+        _failed(lease, error.code, error.message)
     except Exception as error:
         log.exception("run.failed job_id=%s", lease.job_id)
-        _end(lease, JobStatus.FAILED, {"code": "internal_error", "message": f"{type(error).__name__}: {error}"})
+        _failed(lease, "internal_error", f"{type(error).__name__}: {error}")
 
 
-def _end(lease: Lease, status: JobStatus, error: dict[str, Any] | None = None) -> None:
+def _failed(lease: Lease, code: str, message: str, is_passing: bool = False) -> None:
+    """End the run; a passing fault leaves the job in the queue, a few times."""
     with transaction() as session:
-        if error is not None:
-            error["stage"] = jobs.get(session, lease.job_id).stage
-        runs.finish(session, lease, status, error)
-
-
-def _give_back(lease: Lease, reason: str) -> None:
-    with transaction() as session:
-        runs.give_back(session, lease, reason)
+        error = {"code": code, "message": message, "stage": jobs.get(session, lease.job_id).stage}
+        if is_passing:
+            runs.retry_later(session, lease, error, get_settings().max_failures)
+        else:
+            runs.finish(session, lease, JobStatus.FAILED, error)
 
 
 class JobRun:

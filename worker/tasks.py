@@ -2,14 +2,14 @@
 
 import logging
 import os
-import socket
 
 from celery import Celery
 
-from core import runs
+from core import forecast, jobs, projects, runs, workers
 from core.db import transaction
-from core.queue import CLAIM, REAP, RING, ring
+from core.queue import CLAIM, FORECAST, REAP, RING, ring
 from core.settings import get_settings
+from worker import presence
 from worker.runner import run_job
 
 log = logging.getLogger(__name__)
@@ -20,14 +20,13 @@ def register(app: Celery) -> None:
     app.task(name=CLAIM)(claim)
     app.task(name=REAP)(reap)
     app.task(name=RING)(ring_due)
+    app.task(name=FORECAST)(write_forecasts)
 
 
 def claim() -> None:
     """Answer a doorbell: claim the best queued job, if there is one, and run it to its end."""
-    settings = get_settings()
-    worker = settings.worker_name or f"{socket.gethostname()}:{os.getpid()}"
     with transaction() as session:
-        lease = runs.claim(session, worker, settings.lease_s)
+        lease = runs.claim(session, presence.name(os.getppid()), presence.own_device(), get_settings().lease_s)
     if lease is None:
         return
     log.info("job.claimed job_id=%s attempt=%d", lease.job_id, lease.attempt)
@@ -36,9 +35,14 @@ def claim() -> None:
 
 
 def reap() -> None:
-    """Requeue the jobs of workers that are gone."""
+    """Requeue the jobs of workers that are gone, and pause those of projects that have used up their hours."""
     with transaction() as session:
-        lost = runs.reap(session, get_settings().max_attempts)
+        lost = runs.reap(session, get_settings().max_failures)
+        workers.forget_gone(session)
+        for job_id in projects.over_budget(session):
+            jobs.pause(
+                session, job_id, "Paused: the project has used up its GPU hours; raise them, then resume the job"
+            )
     if lost:
         log.warning("job.requeued count=%d", lost)
         ring_due()
@@ -50,3 +54,9 @@ def ring_due() -> None:
         due = runs.due_doorbells(session, get_settings().doorbell_every_s)
     for _ in range(due):
         ring()
+
+
+def write_forecasts() -> None:
+    """Tell every queued and running job when it will start and end."""
+    with transaction() as session:
+        forecast.write(session)

@@ -1,4 +1,4 @@
-"""Jobs: creating, listing, reading, cancelling."""
+"""Jobs: creating, listing, reading, cancelling, pausing, resuming, retrying."""
 
 import logging
 import re
@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api import queries
 from api.admission import admit
 from api.db import async_sessions
-from api.deps import AfterId, Limit, SessionDep
+from api.deps import AfterId, Limit, ProjectName, SessionDep
 from api.doorbell import ring
 from api.examples import JOB_EXAMPLES
-from api.schemas import ErrorBody, JobView, Page
+from api.schemas import ErrorBody, JobView, Listing, Page, RunView
 from core import jobs
 from core.errors import InvalidRequest
+from core.projects import DEFAULT
 from core.spec import JobSpec
 from core.states import JobStatus
 
@@ -45,18 +46,27 @@ async def create_job(
     idempotency_key: Annotated[
         str | None, Header(min_length=1, max_length=255, description="the same key and body make one job only")
     ] = None,
+    project: ProjectName = DEFAULT,
 ) -> JobView:
     """Queue a fine-tuning job.  With nothing but `base_model` it is the whole two-stage recipe."""
     body_sha256 = sha256(spec.model_dump_json().encode()).hexdigest()
     if idempotency_key is not None:
         async with async_sessions().begin() as session:
-            first = await _replay(session, idempotency_key, body_sha256)
+            first = await _replay(session, idempotency_key, body_sha256, project)
         if first is not None:
             return first
-    plan = await admit(spec, request.app.state.scans)
+    admitted = await admit(spec, request.app.state.scans)
     async with async_sessions().begin() as session:
         job = await session.run_sync(
-            lambda sync: jobs.create(sync, spec, plan, idempotency_key=idempotency_key, body_sha256=body_sha256)
+            lambda sync: jobs.create(
+                sync,
+                spec,
+                admitted.plan,
+                memory_bytes=admitted.memory_bytes,
+                project=project,
+                idempotency_key=idempotency_key,
+                body_sha256=body_sha256,
+            )
         )
     view = JobView.of(job, result_models=[])
     log.info("job.created job_id=%s base_model=%s", view.id, spec.base_model)
@@ -64,8 +74,8 @@ async def create_job(
     return view
 
 
-async def _replay(session: AsyncSession, idempotency_key: str, body_sha256: str) -> JobView | None:
-    first = await session.run_sync(jobs.replay, idempotency_key, body_sha256)
+async def _replay(session: AsyncSession, idempotency_key: str, body_sha256: str, project: str) -> JobView | None:
+    first = await session.run_sync(lambda sync: jobs.replay(sync, idempotency_key, body_sha256, project=project))
     return None if first is None else await queries.job_view(session, first)
 
 
@@ -100,7 +110,37 @@ async def get_job(job_id: str, session: SessionDep) -> JobView:
     return await queries.job_view(session, await queries.get_job(session, job_id))
 
 
-@router.post("/{job_id}/cancel", responses={404: {"model": ErrorBody}, 409: {"model": ErrorBody}})
+CHANGES: dict[int | str, dict[str, Any]] = {404: {"model": ErrorBody}, 409: {"model": ErrorBody}}
+
+
+@router.post("/{job_id}/cancel", responses=CHANGES)
 async def cancel_job(job_id: str, session: SessionDep) -> JobView:
     """Cancel a queued job at once; a running one stops at its next step.  Asking twice is fine."""
-    return await queries.job_view(session, await session.run_sync(jobs.request_cancel, job_id))
+    return await queries.job_view(session, await session.run_sync(jobs.cancel, job_id))
+
+
+@router.post("/{job_id}/pause", responses=CHANGES)
+async def pause_job(job_id: str, session: SessionDep) -> JobView:
+    """Hold a queued job back; a running one saves a checkpoint at its next step and stops.  Asking twice is fine."""
+    return await queries.job_view(session, await session.run_sync(jobs.pause, job_id))
+
+
+@router.post("/{job_id}/resume", responses=CHANGES)
+async def resume_job(job_id: str, request: Request, session: SessionDep, after_answer: BackgroundTasks) -> JobView:
+    """Queue a paused job again; it goes on from its last checkpoint.  Asking twice is fine."""
+    after_answer.add_task(ring, request.app.state.rings)
+    return await queries.job_view(session, await session.run_sync(jobs.resume, job_id))
+
+
+@router.post("/{job_id}/retry", responses=CHANGES)
+async def retry_job(job_id: str, request: Request, session: SessionDep, after_answer: BackgroundTasks) -> JobView:
+    """Queue a failed or cancelled job again; what it finished stays done.  Asking twice is fine."""
+    after_answer.add_task(ring, request.app.state.rings)
+    return await queries.job_view(session, await session.run_sync(jobs.retry, job_id))
+
+
+@router.get("/{job_id}/runs", responses={404: {"model": ErrorBody}})
+async def list_runs(job_id: str, session: SessionDep) -> Listing[RunView]:
+    """Every attempt at the job: on which worker, from when to when, and why it ended."""
+    job = await queries.get_job(session, job_id)
+    return Listing(data=[RunView.of(run) for run in await queries.runs(session, job)])

@@ -17,6 +17,7 @@ from core.states import JobStatus
 from tests.api.bodies import RECIPE
 from tests.api.conftest import client_of, running_api
 from tests.conftest import Services
+from tests.core.sessions import DEVICE
 
 STREAM = {"accept": "text/event-stream"}
 
@@ -26,7 +27,7 @@ def running(client: httpx.Client) -> tuple[str, Lease]:
     """A job with two events, held by a run."""
     job_id = client.post("/jobs", json=RECIPE).json()["id"]
     with transaction() as session:
-        lease = runs.claim(session, "worker", lease_s=60)
+        lease = runs.claim(session, "worker", DEVICE, lease_s=60)
     assert lease is not None
     return job_id, lease
 

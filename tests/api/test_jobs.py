@@ -18,6 +18,7 @@ from core.states import JobStatus
 from tests.api.bodies import RECIPE, job_on, write_rows
 from tests.api.conftest import client_of, running_api
 from tests.conftest import Services
+from tests.core.sessions import DEVICE
 from tests.waiting import wait_until
 
 
@@ -215,14 +216,14 @@ def test_a_queued_job_is_cancelled_at_once(client: httpx.Client) -> None:
 def test_a_running_job_is_asked_to_stop(client: httpx.Client) -> None:
     job_id = post(client)["id"]
     with transaction() as session:
-        assert runs.claim(session, "worker", lease_s=60)
+        assert runs.claim(session, "worker", DEVICE, lease_s=60)
     assert client.post(f"/jobs/{job_id}/cancel").json()["status"] == "cancelling"
 
 
 def test_a_finished_job_cannot_be_cancelled_and_the_sdk_is_told_not_to_retry(client: httpx.Client) -> None:
     job_id = post(client)["id"]
     with transaction() as session:
-        lease = runs.claim(session, "worker", lease_s=60)
+        lease = runs.claim(session, "worker", DEVICE, lease_s=60)
         assert lease
         runs.finish(session, lease, JobStatus.SUCCEEDED)
     answer = client.post(f"/jobs/{job_id}/cancel")

@@ -9,6 +9,7 @@ from core import runs
 from core.db import transaction
 from core.runs import Lease
 from tests.api.bodies import RECIPE
+from tests.core.sessions import DEVICE
 
 
 def metric(stage: str, step: int) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def metric(stage: str, step: int) -> dict[str, Any]:
 def lease(client: httpx.Client) -> Lease:
     assert client.post("/jobs", json=RECIPE).status_code == 201
     with transaction() as session:
-        lease = runs.claim(session, "worker", lease_s=60)
+        lease = runs.claim(session, "worker", DEVICE, lease_s=60)
     assert lease is not None
     return lease
 

@@ -1,28 +1,45 @@
 """Jobs, runs and models in the state that a test starts from."""
 
+from typing import Any
+
 from core import deployments, jobs, runs
 from core.db import transaction
+from core.machine import Device
+from core.memory import GIB
 from core.models import Job
 from core.runs import Lease
 from core.spec import JobSpec
 from core.states import JobStatus
 
+DEVICE = Device("test", 64 * GIB)
 SPEC = JobSpec(base_model="Qwen/Qwen2.5-3B")
 
 
-def new_job(*, priority: int = 0) -> str:
+def new_job(*, priority: int = 0, project: str = "default", memory_bytes: int = 0) -> str:
     """A queued job's id."""
     with transaction() as session:
         spec = SPEC.model_copy(update={"priority": priority})
-        return jobs.create(session, spec, {"stages": [], "total_steps": None}).id
+        plan: dict[str, Any] = {"stages": [], "total_steps": None}
+        return jobs.create(session, spec, plan, project=project, memory_bytes=memory_bytes).id
+
+
+def try_claim(lease_s: float = 60, *, worker: str = "worker", device: Device = DEVICE) -> Lease | None:
+    """A run of the worker's next job; with a negative `lease_s` its lease has run out already."""
+    with transaction() as session:
+        return runs.claim(session, worker, device, lease_s)
 
 
 def claim(lease_s: float = 60) -> Lease:
-    """A run of the next job; with a negative `lease_s` its lease has run out already."""
-    with transaction() as session:
-        lease = runs.claim(session, "worker", lease_s)
+    """A run of the next job, which there must be."""
+    lease = try_claim(lease_s)
     assert lease is not None
     return lease
+
+
+def finish(lease: Lease, target: JobStatus = JobStatus.SUCCEEDED) -> None:
+    """End the run."""
+    with transaction() as session:
+        runs.finish(session, lease, target)
 
 
 def read(job_id: str) -> Job:

@@ -14,7 +14,7 @@ from core.errors import Conflict, LeaseLost
 from core.models import Evaluation, Job, Metric, Run
 from core.runs import Lease
 from core.states import HELD, JobStatus
-from tests.core.sessions import claim, new_job, read, status_of
+from tests.core.sessions import DEVICE, claim, new_job, read, status_of
 
 pytestmark = pytest.mark.usefixtures("database")
 LOST = -1.0
@@ -26,14 +26,14 @@ def metric(step: int, loss: float) -> dict[str, Any]:
     return {"stage": "chat", "step": step, "loss": loss, **dict.fromkeys(names, 1)}
 
 
-def reap(max_attempts: int = 10) -> int:
+def reap(limit: int = 10) -> int:
     with transaction() as session:
-        return runs.reap(session, max_attempts)
+        return runs.reap(session, limit)
 
 
 def cancel(job_id: str) -> JobStatus:
     with transaction() as session:
-        return JobStatus(jobs.request_cancel(session, job_id).status)
+        return JobStatus(jobs.cancel(session, job_id).status)
 
 
 def outcome(lease: Lease) -> str | None:
@@ -49,7 +49,7 @@ WRITES: dict[str, Callable[[Session, Lease], object]] = {
     "progress": lambda s, lease: runs.record_progress(s, lease, {"step": 1}, [metric(1, 9.0)]),
     "scores": lambda s, lease: runs.record_scores(s, lease, "chat", "m", {}),
     "finish": lambda s, lease: runs.finish(s, lease, JobStatus.SUCCEEDED),
-    "give_back": lambda s, lease: runs.give_back(s, lease, "drained"),
+    "give_back": lambda s, lease: runs.stopped(s, lease, "drained"),
 }
 
 
@@ -78,7 +78,7 @@ def test_a_run_that_gave_its_job_back_can_change_nothing(write: str) -> None:
     new_job()
     lease = claim()
     with transaction() as session:
-        runs.give_back(session, lease, "drained")
+        runs.stopped(session, lease, "drained")
     before = stored(lease.job_id)
     with pytest.raises(LeaseLost), transaction() as session:
         WRITES[write](session, lease)
@@ -89,11 +89,11 @@ def test_renewing_extends_the_lease_and_tells_of_a_cancel() -> None:
     job_id = new_job()
     lease = claim(LOST)
     with transaction() as session:
-        assert runs.renew(session, lease, 60) is False
+        assert runs.renew(session, lease, 60) == JobStatus.PREPARING
     assert reap() == 0
     cancel(job_id)
     with transaction() as session:
-        assert runs.renew(session, lease, 60) is True
+        assert runs.renew(session, lease, 60) == JobStatus.CANCELLING
 
 
 def test_a_step_seen_again_replaces_the_first_and_is_not_doubled() -> None:
@@ -135,7 +135,7 @@ def test_a_lost_run_is_requeued_and_goes_on_as_the_next_attempt() -> None:
 def test_a_job_that_loses_every_worker_fails_with_the_reason() -> None:
     job_id = new_job()
     claim(LOST)
-    reap(max_attempts=1)
+    reap(limit=1)
     job = read(job_id)
     assert job.status == JobStatus.FAILED
     assert job.error is not None
@@ -179,8 +179,8 @@ def test_a_running_job_asked_to_cancel_ends_cancelled_however_its_run_ends(end: 
 def test_a_job_being_cancelled_in_the_queue_is_not_claimed() -> None:
     job_id = new_job()
     with transaction() as one, transaction() as two:
-        jobs.request_cancel(one, job_id)
-        assert runs.claim(two, "worker", 60) is None
+        jobs.cancel(one, job_id)
+        assert runs.claim(two, "worker", DEVICE, 60) is None
     assert status_of(job_id) == JobStatus.CANCELLED
 
 
@@ -188,12 +188,12 @@ def test_a_cancel_that_meets_a_claim_waits_for_it_and_stops_the_run() -> None:
     job_id = new_job()
     with ThreadPoolExecutor(1) as pool:
         with transaction() as session:
-            lease = runs.claim(session, "worker", 60)
+            lease = runs.claim(session, "worker", DEVICE, 60)
             cancelled = pool.submit(cancel, job_id)
         assert cancelled.result(10) == JobStatus.CANCELLING
     assert lease is not None
     with transaction() as session:
-        assert runs.renew(session, lease, 60) is True
+        assert runs.renew(session, lease, 60) == JobStatus.CANCELLING
 
 
 def test_a_cancel_that_meets_the_end_of_the_job_is_a_conflict() -> None:

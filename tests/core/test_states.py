@@ -23,12 +23,12 @@ job_statuses = st.sampled_from(JobStatus)
 def test_every_state_is_in_its_table() -> None:
     assert set(JOB_MOVES) == set(JobStatus)
     assert set(DEPLOYMENT_MOVES) == set(DeploymentStatus)
-    assert FINAL | HELD | {JobStatus.QUEUED} == set(JobStatus)
+    assert FINAL | HELD | {JobStatus.QUEUED, JobStatus.PAUSED} == set(JobStatus)
 
 
 @given(st.sampled_from(sorted(FINAL)), job_statuses)
-def test_nothing_leaves_a_final_state(current: JobStatus, target: JobStatus) -> None:
-    if target == current:
+def test_a_final_state_is_left_for_the_queue_alone_and_success_never(current: JobStatus, target: JobStatus) -> None:
+    if target == current or (target == JobStatus.QUEUED and current != JobStatus.SUCCEEDED):
         check_job_move("ftjob-x", current, target)
     else:
         with pytest.raises(Conflict, match=f"ftjob-x is {current}: it cannot become {target}"):
@@ -50,8 +50,8 @@ def test_a_job_at_work_stops_by_way_of_cancelling(current: JobStatus) -> None:
     assert {JobStatus.CANCELLING, JobStatus.QUEUED, JobStatus.FAILED} <= JOB_MOVES[current]
 
 
-def test_only_running_jobs_are_cancelling_and_they_never_succeed() -> None:
-    assert {s for s, moves in JOB_MOVES.items() if JobStatus.CANCELLING in moves} == WORKING
+def test_only_jobs_that_a_worker_holds_are_cancelling_and_they_never_succeed() -> None:
+    assert {s for s, moves in JOB_MOVES.items() if JobStatus.CANCELLING in moves} == WORKING | {JobStatus.PAUSING}
     assert JobStatus.SUCCEEDED not in JOB_MOVES[JobStatus.CANCELLING]
 
 

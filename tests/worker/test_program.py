@@ -12,7 +12,8 @@ from core.db import transaction
 from core.errors import LeaseLost
 from core.spec import JobSpec
 from tests.conftest import Services
-from worker.lease import Cancelled, LeaseKeeper
+from tests.core.sessions import DEVICE
+from worker.lease import LeaseKeeper, Stopped
 from worker.program import ProgramFailed, run_program
 from worker.stages.run_dir import Exit
 
@@ -26,7 +27,7 @@ def keeper(database: Services) -> LeaseKeeper:
     with transaction() as session:
         jobs.create(session, JobSpec(base_model="Qwen/Qwen2.5-3B"), {"stages": [], "total_steps": None})
     with transaction() as session:
-        lease = runs.claim(session, "worker", 60)
+        lease = runs.claim(session, "worker", DEVICE, 60)
     assert lease is not None
     return LeaseKeeper(lease)
 
@@ -107,9 +108,8 @@ def test_steps_of_an_earlier_run_are_reported_again(tmp_path: Path, keeper: Leas
 def test_a_cancelled_job_stops_its_program(tmp_path: Path, tiny_base: Path, keeper: LeaseKeeper) -> None:
     run = stage_dir(tmp_path, tiny_base, json.dumps(GOOD))
     with transaction() as session:
-        jobs.request_cancel(session, keeper.lease.job_id)
-    keeper.heartbeat_s = 0
-    with pytest.raises(Cancelled):
+        jobs.cancel(session, keeper.lease.job_id)
+    with pytest.raises(Stopped):
         prepare(run, keeper)
     assert not (run / "prepare.json").exists()
 
@@ -117,8 +117,7 @@ def test_a_cancelled_job_stops_its_program(tmp_path: Path, tiny_base: Path, keep
 def test_a_lost_lease_kills_the_program(tmp_path: Path, tiny_base: Path, keeper: LeaseKeeper) -> None:
     run = stage_dir(tmp_path, tiny_base, json.dumps(GOOD))
     with transaction() as session:
-        runs.give_back(session, keeper.lease, "taken away by the test")
-    keeper.heartbeat_s = 0
+        runs.stopped(session, keeper.lease, "taken away by the test")
     with pytest.raises(LeaseLost):
         prepare(run, keeper)
     assert not (run / "prepare.json").exists()

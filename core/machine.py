@@ -1,0 +1,57 @@
+"""What this machine has: an NVIDIA GPU or none, and how much memory a training may fill."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+_GPU_FILES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+"""One is there when a GPU is: on Linux, and below WSL."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a worker trains on."""
+
+    name: str
+    memory_bytes: int
+
+
+def has_gpu() -> bool:
+    """Whether the machine shows an NVIDIA GPU."""
+    return any(file.exists() for file in _GPU_FILES)
+
+
+@lru_cache
+def device(visible_gpus: str) -> Device:
+    """The first of the visible GPUs (as in CUDA_VISIBLE_DEVICES), or the CPU with the machine's memory."""
+    found = _first_gpu(visible_gpus) if has_gpu() else None
+    return found or Device(f"cpu ({os.cpu_count()} cores)", _host_memory())
+
+
+def _first_gpu(visible: str) -> Device | None:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    query = [
+        program,
+        "--query-gpu=name,memory.total",
+        "--format=csv,noheader,nounits",
+        *(["-i", visible.split(",")[0]] if visible else []),
+    ]
+    answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
+    if answer.returncode != 0 or not answer.stdout.strip():
+        return None
+    name, mebibytes = answer.stdout.splitlines()[0].rsplit(",", 1)
+    return Device(name.strip(), int(mebibytes) * 1024**2)
+
+
+def _host_memory() -> int:
+    """Bytes of memory: the machine's, or this container's where that is less."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.exists() and (text := limit.read_text().strip()) != "max":
+        return min(total, int(text))
+    return total

@@ -1,0 +1,62 @@
+"""Projects: whose jobs share the workers, and within which limits.
+
+A Session is a transaction that the caller commits.
+"""
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from core.errors import NotFound
+from core.models import Job, Project, Run
+from core.states import WORKING
+
+DEFAULT = "default"
+
+
+def ensure(session: Session, name: str) -> None:
+    """Make the project known, without limits, if it is not."""
+    session.execute(insert(Project).values(name=name).on_conflict_do_nothing())
+
+
+def get(session: Session, name: str) -> Project:
+    """The project, or NotFound."""
+    project = session.get(Project, name)
+    if project is None:
+        raise NotFound(f"no project {name!r}: GET /projects lists those there are", param="project")
+    return project
+
+
+def change(session: Session, name: str, changes: dict[str, Any]) -> Project:
+    """Set some of the limits of the project, which is made if it is not there."""
+    ensure(session, name)
+    project = session.get_one(Project, name, with_for_update=True)
+    for key, value in changes.items():
+        setattr(project, key, value)
+    session.flush()
+    session.refresh(project)
+    return project
+
+
+def every(session: Session) -> list[Project]:
+    """All projects, by name."""
+    return list(session.scalars(select(Project).order_by(Project.name)))
+
+
+def over_budget(session: Session) -> list[str]:
+    """Ids of the jobs at work whose project has used up its hours."""
+    limited = session.scalars(select(Project).where(Project.gpu_hours.is_not(None)))
+    spent = [project.name for project in limited if used_s(session, project) >= (project.gpu_hours or 0) * 3600]
+    return list(session.scalars(select(Job.id).where(Job.project.in_(spent), Job.status.in_(WORKING))))
+
+
+def used_s(session: Session, project: Project) -> float:
+    """Seconds that workers have spent on the project's jobs, those at work now included."""
+    running = (
+        select(func.coalesce(func.sum(func.extract("epoch", func.now() - Run.started_at)), 0.0))
+        .join(Job, (Job.id == Run.job_id) & (Job.attempt == Run.attempt))
+        .where(Job.project == project.name, Job.lease_token.is_not(None))
+    )
+    return project.used_s + float(session.scalar(running) or 0.0)
