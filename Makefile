@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format clean-demo clean
+.PHONY: help setup demo up test test-slow faults check format clean-demo clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -16,8 +16,14 @@ demo: setup ## run the main job from start to end and stop again: two-stage fine
 up: setup ## start everything and stay up until Ctrl-C, printing every URL and the admin key
 	@$(BIN)/python -m cli up
 
-test: setup ## run every test that needs no GPU
-	@$(BIN)/python -m pytest -q -m "not gpu"
+test: setup ## run every test that needs no GPU and trains nothing for minutes
+	@$(BIN)/python -m pytest -q -m "not gpu and not slow"
+
+test-slow: setup ## run the tests that train: kills, exact resume, too little memory, a full disk
+	@$(BIN)/python -m pytest -q -m slow
+
+faults: setup ## kill, freeze and cut off every process while jobs run, then judge every job (an hour)
+	@$(BIN)/python -m tests.faults
 
 check: setup ## ruff, mypy strict, the import rule, the lock files, `alembic check`
 	$(BIN)/ruff check .

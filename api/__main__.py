@@ -3,6 +3,7 @@
 import logging
 
 import uvicorn
+from fastapi import FastAPI
 
 from api.app import create_app
 from core.settings import get_settings
@@ -11,11 +12,11 @@ SHUTDOWN_TIMEOUT_S = 10
 """How long running requests may take to end once a stop was asked for; streams of events end by themselves."""
 
 
-def main() -> None:
+def serve(app: FastAPI) -> None:
+    """Serve the application until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = get_settings()
     settings.require_admin_key()
-    app = create_app()
     config = uvicorn.Config(
         app,
         host=settings.api_host,
@@ -31,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(create_app())

@@ -30,6 +30,8 @@ class Admission:
 
 async def admit(spec: JobSpec, scans: CapacityLimiter) -> Admission:
     """The job's plan and needs; or one error that lists everything that keeps the job from running."""
+    if not spec.base_is_path and not any(data.is_file for _, data in _datasets(spec)):
+        return _admit(spec)  # reads nothing, and going to a thread and back takes longer than that
     return await anyio.to_thread.run_sync(_admit, spec, limiter=scans)
 
 

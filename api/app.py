@@ -8,12 +8,14 @@ from typing import Any
 from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI
 
-from api.db import async_engine
+from api import db
 from api.deps import require_key
+from api.doorbell import Rings
 from api.errors import add_error_handlers
 from api.middleware import BodyLimit, RequestEdge
-from api.routes import deployments, events, health, inference, jobs, models, queues, results
+from api.routes import deployments, events, health, inference, jobs, models, queues, results, storage
 from api.schemas import ErrorBody
+from api.storage_meter import StorageMeter
 from core.passthrough import Upstream
 from core.settings import get_settings
 
@@ -28,7 +30,8 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Hold the connections to the gateway and to Postgres, and bound the threads of slow work."""
-    app.state.scans, app.state.rings = CapacityLimiter(2), CapacityLimiter(4)
+    app.state.scans, app.state.rings = CapacityLimiter(2), Rings()
+    app.state.storage_meter = StorageMeter()
     app.state.gateway = Upstream(get_settings().inference_url, name="the inference gateway")
     # What start-up made stays; leaving it out of every collection halves p99.
     gc.collect()
@@ -37,7 +40,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await app.state.gateway.close()
-        await async_engine().dispose()
+        await db.dispose()
 
 
 def create_app() -> FastAPI:
@@ -48,6 +51,6 @@ def create_app() -> FastAPI:
     app.add_middleware(RequestEdge)
     add_error_handlers(app)
     app.include_router(health.router)
-    for routes in (jobs, queues, events, results, models, deployments, inference):
+    for routes in (jobs, queues, events, results, storage, models, deployments, inference):
         app.include_router(routes.router, dependencies=[Depends(require_key)])
     return app

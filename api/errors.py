@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import psycopg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
@@ -15,7 +16,7 @@ from starlette.responses import Response
 
 from core.errors import Conflict, DatabaseUnavailable, InvalidRequest, NotAuthenticated, NotFound, ServiceError
 
-DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
+DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError)
 
 
 class MethodNotAllowed(ServiceError):

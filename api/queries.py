@@ -2,9 +2,10 @@
 
 from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.db import first_row
 from api.schemas import JobView
 from core.errors import NotFound
 from core.models import Deployment, Evaluation, Event, Job, Metric, Model, Run
@@ -16,7 +17,7 @@ async def get_job(session: AsyncSession, job_id: str) -> Job:
     """The job, or NotFound."""
     job = await session.get(Job, job_id)
     if job is None:
-        raise NotFound(f"no job {job_id!r}: GET /jobs lists those there are", param="job_id")
+        raise _no_job(job_id)
     return job
 
 
@@ -27,6 +28,27 @@ async def job_views(session: AsyncSession, jobs: list[Job]) -> list[JobView]:
     for job_id, model_id in await session.execute(query):
         models.setdefault(job_id, []).append(model_id)
     return [JobView.of(job, models.get(job.id, [])) for job in jobs]
+
+
+# Named, not `*`: a statement that is prepared would fail for ever once a migration has added a column.
+_COLUMNS = ", ".join(f"jobs.{column.name}" for column in Job.__table__.columns)
+_JOB = f"""
+SELECT {_COLUMNS}, ARRAY(SELECT models.id FROM models WHERE models.job_id = jobs.id ORDER BY seq) AS result_models
+FROM jobs
+WHERE id = %(job_id)s
+"""
+
+
+async def stored_job_view(job_id: str) -> JobView:
+    """The job as answered, or NotFound."""
+    row = await first_row(_JOB, {"job_id": job_id})
+    if row is None:
+        raise _no_job(job_id)
+    return JobView.of(row, row.result_models)
+
+
+def _no_job(job_id: str) -> NotFound:
+    return NotFound(f"no job {job_id!r}: GET /jobs lists those there are", param="job_id")
 
 
 async def job_view(session: AsyncSession, job: Job) -> JobView:
@@ -69,9 +91,11 @@ def stage_names(job: Job) -> list[str]:
     return [stage["name"] for stage in job.spec["stages"]]
 
 
-async def newest(session: AsyncSession, table: type[Row], after: str | None, limit: int) -> list[Row]:
+async def newest(
+    session: AsyncSession, table: type[Row], after: str | None, limit: int, *only: ColumnElement[bool]
+) -> list[Row]:
     """Up to `limit` rows, the newest first, starting behind the row whose id is `after`."""
-    query = select(table).order_by(table.seq.desc()).limit(limit)
+    query = select(table).where(*only).order_by(table.seq.desc()).limit(limit)
     if after is not None:
         last = await session.get(table, after)
         if last is None:

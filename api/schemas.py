@@ -5,6 +5,7 @@ from typing import Any, Generic, Literal, Self, TypeVar, overload
 
 from pydantic import BaseModel, Field
 
+from core.job_files import Artefact, Kind
 from core.memory import GIB
 from core.models import Deployment, Event, Job, Metric, Model, Run, Worker
 from core.settings import get_settings
@@ -251,7 +252,7 @@ class Scorecard(BaseModel):
 
 
 class ModelView(BaseModel):
-    """A model that can be deployed."""
+    """A model that can be deployed, or could be until it was removed."""
 
     id: str
     object: Literal["model"] = "model"
@@ -261,6 +262,7 @@ class ModelView(BaseModel):
     location: str = Field(description="folder, below storage unless absolute")
     manifest: dict[str, Any]
     created_at: int
+    removed_at: int | None = Field(description="when its files went, by its job's `keep` rules; null while it is there")
 
     @classmethod
     def of(cls, model: Model) -> Self:
@@ -272,6 +274,7 @@ class ModelView(BaseModel):
             location=model.location,
             manifest=model.manifest,
             created_at=unix_seconds(model.created_at),
+            removed_at=unix_seconds(model.removed_at),
         )
 
 
@@ -308,6 +311,45 @@ class DeploymentView(BaseModel):
             created_at=unix_seconds(deployment.created_at),
             live_at=unix_seconds(deployment.live_at),
         )
+
+
+class ArtefactView(BaseModel):
+    """Something that a job has on disk."""
+
+    object: Literal["job.artefact"] = "job.artefact"
+    kind: Kind
+    stage: str
+    location: str = Field(description="file or folder, below storage")
+    size_bytes: int
+
+    @classmethod
+    def of(cls, artefact: Artefact) -> Self:
+        return cls(
+            kind=artefact.kind,
+            stage=artefact.stage,
+            location=str(artefact.path.relative_to(get_settings().storage_path)),
+            size_bytes=artefact.size_bytes,
+        )
+
+
+class JobSize(BaseModel):
+    job_id: str
+    size_bytes: int = Field(description="its folder and its merged models")
+
+
+class StorageView(BaseModel):
+    """How full the storage's disk is, and with what.  A size is the sum of the files' lengths."""
+
+    object: Literal["storage"] = "storage"
+    total_bytes: int = Field(description="of the disk that holds the storage")
+    free_bytes: int
+    jobs_bytes: int = Field(description="checkpoints, adapters, prepared rows, logs")
+    models_bytes: int = Field(description="merged models")
+    data_bytes: int = Field(description="the data sets below DATA_ROOT, which may be on another disk")
+    cache_bytes: int
+    trash_bytes: int = Field(description="removed, and deleted at the next sweep if not by now")
+    largest_jobs: list[JobSize] = Field(description="at most ten, the largest first")
+    measured_at: int
 
 
 class Health(BaseModel):

@@ -1,4 +1,4 @@
-"""The service's own processes as the supervisor runs them: api, gateway, GPU worker, housekeeping."""
+"""The service's own processes as the supervisor runs them: api, gateway, GPU worker, housekeeping and its clock."""
 
 import sys
 from collections.abc import Callable
@@ -9,7 +9,8 @@ from cli.supervisor import Child
 from core.queue import JOBS, OPS
 from core.settings import Settings
 
-_CELERY = (sys.executable, "-m", "celery", "-A", "worker.app", "worker", "--loglevel", "warning")
+_CELERY = (sys.executable, "-m", "celery", "-A", "worker.app")
+_WORKER = (*_CELERY, "worker", "--loglevel", "warning")
 _ALONE = ("--without-gossip", "--without-mingle")
 
 
@@ -23,13 +24,16 @@ def service_children(settings: Settings) -> list[Child]:
 
     api_health = f"http://{settings.api_host}:{settings.api_port}/health"
     gateway_health = f"{settings.inference_url}/health"
-    # A job keeps the GPU worker for hours, so housekeeping and its clock have a process of their own.
-    gpu = [*_CELERY, "-Q", JOBS, "-n", "gpu@%h", "-P", "prefork", "-c", "1", *_ALONE]
-    ops = [*_CELERY, "-Q", OPS, "-n", "ops@%h", "-P", "solo", "-B", "-s", str(home / "beat-schedule"), *_ALONE]
+    # A job keeps the GPU worker for hours, so housekeeping has a process of its own; and so has its clock, which
+    # nobody would start again if it were a child of a worker.
+    gpu = [*_WORKER, "-Q", JOBS, "-n", "gpu@%h", "-P", "prefork", "-c", "1", *_ALONE]
+    ops = [*_WORKER, "-Q", OPS, "-n", "ops@%h", "-P", "solo", *_ALONE]
+    beat = [*_CELERY, "beat", "--loglevel", "warning", "-s", str(home / "beat-schedule"), "--pidfile="]
     return [
         child("api", [sys.executable, "-m", "api"], lambda: http_is_healthy(api_health), 15),
         # The gateway takes vLLM along, which finishes its answers first.
         child("inference", [sys.executable, "-m", "inference"], lambda: http_is_healthy(gateway_health), 45),
         child("worker", gpu, CeleryNode("gpu", settings.redis_url).answers, 30),
         child("ops", ops, CeleryNode("ops", settings.redis_url).answers, 15),
+        child("beat", beat, lambda: True, 5),
     ]

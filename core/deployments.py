@@ -10,10 +10,10 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core.errors import NotFound
+from core.errors import Conflict, NotFound
 from core.ids import new_id
-from core.models import Deployment, Model
-from core.states import DeploymentStatus, check_deployment_move
+from core.models import Deployment, Job, Model
+from core.states import FINAL, DeploymentStatus, check_deployment_move
 
 OPEN = (DeploymentStatus.PENDING, DeploymentStatus.STAGING, DeploymentStatus.SWAPPING)
 
@@ -28,22 +28,50 @@ def register_model(
     manifest: dict[str, Any],
     job_id: str | None = None,
 ) -> None:
-    """Make a model known under its public name; registering the same one again changes nothing."""
+    """Make a model known under its public name.
+
+    Registering the same one again changes nothing, but for one that was removed and that a retry has made anew.
+    Of a job that is final, only a run that lost its lease would say so: it is not believed.
+    """
     values = {"stage": stage, "base_model": base_model, "location": location, "manifest": manifest, "job_id": job_id}
-    session.execute(insert(Model).values(id=model_id, **values).on_conflict_do_nothing())
+    made_anew = {"location": location, "manifest": manifest, "created_at": func.now(), "removed_at": None}
+    is_final = select(Job.id).where(Job.id == job_id, Job.status.in_(FINAL)).exists()
+    session.execute(
+        insert(Model)
+        .values(id=model_id, **values)
+        .on_conflict_do_update(index_elements=["id"], set_=made_anew, where=Model.removed_at.is_not(None) & ~is_final)
+    )
 
 
 def get_model(session: Session, model_id: str) -> Model:
     """The model, or NotFound."""
     model = session.get(Model, model_id)
     if model is None:
-        raise NotFound(f"no model {model_id!r}: GET /models lists those there are", param="model")
+        raise no_model(model_id)
     return model
 
 
+def no_model(model_id: str) -> NotFound:
+    """The error for a name that no model has."""
+    return NotFound(f"no model {model_id!r}: GET /models lists those there are", param="model")
+
+
 def request(session: Session, alias: str, model_id: str, job_id: str | None = None) -> Deployment:
-    """Ask for `alias` to serve the model.  If that is already live or under way, return that deployment."""
-    get_model(session, model_id)
+    """Ask for `alias` to serve the model.  If that is already live or under way, return that deployment.
+
+    Conflict when the model was removed.  Its row is locked against `core.retention`, which so waits for this
+    deployment and finds it, or has removed the model before.
+    """
+    query = select(Model).where(Model.id == model_id).with_for_update(read=True)
+    model = session.scalar(query, execution_options={"populate_existing": True})
+    if model is None:
+        raise no_model(model_id)
+    if model.removed_at is not None:
+        raise Conflict(
+            f"model {model_id!r} was removed on {model.removed_at:%Y-%m-%d at %H:%M} UTC by its job's `keep` rules: "
+            "deploy another one (GET /models), or train it again",
+            param="model",
+        )
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(alias, 0))))
     newest = desired(session, alias)
     if newest is not None and newest.model_id == model_id:

@@ -8,7 +8,11 @@ _ALPHABET = string.ascii_letters + string.digits
 
 def new_id(prefix: str) -> str:
     """`new_id("ftjob")` -> `ftjob-` and 24 characters, about 143 random bits."""
-    return f"{prefix}-" + "".join(secrets.choice(_ALPHABET) for _ in range(24))
+    rest, letters = secrets.randbelow(len(_ALPHABET) ** 24), []
+    for _ in range(24):
+        rest, position = divmod(rest, len(_ALPHABET))
+        letters.append(_ALPHABET[position])
+    return f"{prefix}-{''.join(letters)}"
 
 
 def model_name(base: str, project: str, suffix: str, job_id: str, stage: str) -> str:

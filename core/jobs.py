@@ -4,14 +4,15 @@
 (the api uses `AsyncSession.run_sync`).
 """
 
-from datetime import timedelta
-from typing import Any
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
 
-from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import func, literal_column, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from core import projects
 from core.errors import Conflict, InvalidRequest, NotFound, StillStopping
 from core.events import add_event
 from core.ids import new_id
@@ -32,6 +33,73 @@ def replay(session: Session, key: str, body_sha256: str, *, project: str = DEFAU
     return first
 
 
+@dataclass(frozen=True)
+class NewJob:
+    """A job that is about to be queued, and the one statement that stores it, its event and its project.
+
+    The statement returns the time of creation, or no row when the idempotency key has made a job already; a request
+    with the same key that has yet to commit makes it wait.
+    """
+
+    job_id: str
+    spec: JobSpec
+    plan: dict[str, Any]
+    memory_bytes: int
+    project: str
+    idempotency_key: str | None
+    body_sha256: str
+
+    def parameters(self) -> dict[str, Any]:
+        """Of INSERT_JOB."""
+        return {
+            "id": self.job_id,
+            "project": self.project,
+            "spec": self.spec.model_dump_json(),
+            "plan": json.dumps(self.plan),
+            "priority": self.spec.priority,
+            "memory_bytes": self.memory_bytes,
+            "idempotency_key": self.idempotency_key,
+            "body_sha256": self.body_sha256,
+            "message": f"Job created: {' -> '.join(stage.name for stage in self.spec.stages)}",
+        }
+
+    def row(self, created_at: datetime) -> Job:
+        """The job as it now stands in the table."""
+        return Job(
+            id=self.job_id,
+            project=self.project,
+            status=JobStatus.QUEUED,
+            spec=self.spec.model_dump(mode="json"),
+            plan=self.plan,
+            priority=self.spec.priority,
+            memory_bytes=self.memory_bytes,
+            created_at=created_at,
+            attempt=0,
+            failures=0,
+            idempotency_key=self.idempotency_key,
+            body_sha256=self.body_sha256,
+        )
+
+
+INSERT_JOB: LiteralString = """
+WITH project AS (
+    INSERT INTO projects (name) VALUES (%(project)s) ON CONFLICT DO NOTHING
+), made AS (
+    INSERT INTO jobs
+        (id, project, spec, plan, priority, memory_bytes, idempotency_key, body_sha256, next_doorbell_at)
+    VALUES (
+        %(id)s, %(project)s, CAST(%(spec)s AS jsonb), CAST(%(plan)s AS jsonb), %(priority)s, %(memory_bytes)s,
+        %(idempotency_key)s, %(body_sha256)s, now() + interval '15 seconds'
+    )
+    ON CONFLICT (project, idempotency_key) DO NOTHING
+    RETURNING id, created_at
+), event AS (
+    INSERT INTO events (job_id, type, message) SELECT id, 'job.created', %(message)s FROM made
+)
+SELECT created_at FROM made
+"""
+
+
 def create(
     session: Session,
     spec: JobSpec,
@@ -43,28 +111,14 @@ def create(
     body_sha256: str = "",
 ) -> Job:
     """Insert a queued job, or return the one that the same idempotency key and body made, were it just now."""
-    projects.ensure(session, project)
-    statement = insert(Job).values(
-        id=new_id("ftjob"),
-        project=project,
-        spec=spec.model_dump(mode="json"),
-        plan=plan,
-        priority=spec.priority,
-        memory_bytes=memory_bytes,
-        idempotency_key=idempotency_key,
-        body_sha256=body_sha256,
-        next_doorbell_at=func.now() + timedelta(seconds=15),
-    )
-    # A request with the same key that has yet to commit makes this statement wait for it.
-    statement = statement.on_conflict_do_nothing(index_elements=["project", "idempotency_key"])
-    job: Job | None = session.scalar(statement.returning(Job))
-    if job is None:
-        assert idempotency_key is not None, "only an idempotency key can conflict"
-        first = replay(session, idempotency_key, body_sha256, project=project)
-        assert first is not None, "jobs are never deleted"
-        return first
-    add_event(session, job.id, "job.created", f"Job created: {' -> '.join(s.name for s in spec.stages)}")
-    return job
+    new = NewJob(new_id("ftjob"), spec, plan, memory_bytes, project, idempotency_key, body_sha256)
+    created_at = session.connection().exec_driver_sql(INSERT_JOB, new.parameters()).scalar()
+    if created_at is not None:
+        return new.row(created_at)
+    assert idempotency_key is not None, "only an idempotency key can conflict"
+    first = replay(session, idempotency_key, body_sha256, project=project)
+    assert first is not None, "jobs are never deleted"
+    return first
 
 
 def get(session: Session, job_id: str) -> Job:
@@ -73,6 +127,10 @@ def get(session: Session, job_id: str) -> Job:
     if job is None:
         raise NotFound(f"no job {job_id!r}", param="job_id")
     return job
+
+
+# Spelled as in its index: a key that came as a parameter would match the index in some plans only.
+_METADATA = literal_column("(jobs.spec -> 'metadata')", JSONB)
 
 
 def page(
@@ -85,7 +143,7 @@ def page(
     if status is not None:
         query = query.where(Job.status == status)
     if metadata:
-        query = query.where(Job.spec["metadata"].contains(metadata))
+        query = query.where(_METADATA.contains(metadata))
     return list(session.scalars(query))
 
 

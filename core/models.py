@@ -172,7 +172,10 @@ class Metric(Base):
 
 
 class Model(Base):
-    """A servable model: a base, or the merged model of a job's stage.  `location` is below storage, or absolute."""
+    """A servable model: a base, or the merged model of a job's stage.  `location` is below storage, or absolute.
+
+    One with `removed_at` has no files any more (`core.retention`), and cannot be deployed.
+    """
 
     __tablename__ = "models"
 
@@ -185,6 +188,12 @@ class Model(Base):
     location: Mapped[str]
     manifest: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    removed_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_models_job", job_id),
+        Index("ix_models_kept", seq, postgresql_where=text("removed_at IS NULL")),
+    )
 
 
 class Deployment(Base):
@@ -207,6 +216,8 @@ class Deployment(Base):
     __table_args__ = (
         Index("uq_deployments_live", "alias", unique=True, postgresql_where=text("status = 'live'")),
         Index("ix_deployments_open", "seq", postgresql_where=text("status IN ('pending', 'staging', 'swapping')")),
+        Index("ix_deployments_model", model_id),
+        Index("ix_deployments_history", "alias", "live_at", postgresql_where=text("live_at IS NOT NULL")),
     )
 
 

@@ -16,6 +16,7 @@ CLAIM = "worker.claim"
 REAP = "worker.reap"
 RING = "worker.ring"
 FORECAST = "worker.forecast"
+RETAIN = "worker.retain"
 _AT_ONCE = {"interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 
@@ -46,6 +47,11 @@ def celery_app() -> Celery:
                 "task": FORECAST,
                 "schedule": settings.reap_every_s,
                 "options": {"expires": settings.reap_every_s},
+            },
+            "retain": {
+                "task": RETAIN,
+                "schedule": settings.retain_every_s,
+                "options": {"expires": settings.retain_every_s},
             },
             "ring": {"task": RING, "schedule": settings.reap_every_s, "options": {"expires": settings.reap_every_s}},
         },

@@ -109,6 +109,19 @@ class DeploySpec(Spec):
     when: Literal["each_stage", "last_stage", "never"] = "each_stage"
 
 
+class KeepSpec(Spec):
+    """What stays on disk once it is not needed; what is deployed or may be resumed stays whatever is said here."""
+
+    checkpoints: int = Field(2, ge=0, le=2, description="of a stage that has ended; while it trains there are two")
+    adapters: bool = Field(True, description="false: they go when the job has succeeded")
+    merged: Literal["all", "last"] = Field(
+        "all", description="last: the earlier stages' merged models go when the job has succeeded"
+    )
+    days: int | None = Field(
+        None, ge=1, le=36_500, description="all that the job has on disk goes so long after its end; never when absent"
+    )
+
+
 def _recipe() -> tuple[StageSpec, ...]:
     chat = DatasetSpec(source="HuggingFaceH4/ultrachat_200k", split="train_sft", rows=50_000, format="ultrachat")
     tools = DatasetSpec(source="Salesforce/xlam-function-calling-60k", rows=60_000, format="xlam")
@@ -125,6 +138,7 @@ class JobSpec(Spec):
     stages: tuple[StageSpec, ...] = Field(default_factory=_recipe, min_length=1, max_length=8)
     evaluation: EvaluationSpec = EvaluationSpec()
     deploy: DeploySpec = DeploySpec()
+    keep: KeepSpec = KeepSpec()
     suffix: Name = "tuned"
     seed: int = Field(3407, ge=0, le=2**31 - 1)
     priority: int = Field(0, ge=-100, le=100, description="higher first")

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,24 +57,41 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def new_directory(target: Path) -> Iterator[Path]:
-    """A temporary directory that becomes `target` at the end of the block, or is removed on an error."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+def new_directory(target: Path, *, below: Path | None = None) -> Iterator[Path]:
+    """A temporary directory that becomes `target` at the end of the block, or is removed on an error.
+
+    It lies next to the target, or `below` another folder of the same disk: once that one was renamed by somebody
+    else, nothing is published, and what `target` held stays.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if below is not None and below.stat().st_dev == target.parent.stat().st_dev:
+        temporary, replaced = below / f".{target.name}.tmp", below / f".{target.name}.old"
+    else:
+        temporary, replaced = (target.with_name(f".{target.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    temporary.mkdir()
     try:
         yield temporary
-        for file in temporary.rglob("*"):
-            _fsync(file)
-        _fsync(temporary)
-        shutil.rmtree(target, ignore_errors=True)
+        fsync_tree(temporary)
+        shutil.rmtree(replaced, ignore_errors=True)
+        with suppress(FileNotFoundError):  # nothing to replace, or the place is gone: then the next rename says so
+            target.rename(replaced)
         temporary.rename(target)
-        _fsync(target.parent)
+        fsync(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
 
 
-def _fsync(path: Path) -> None:
+def fsync_tree(folder: Path) -> None:
+    """Make the folder and everything in it survive a loss of power."""
+    for path in folder.rglob("*"):
+        fsync(path)
+    fsync(folder)
+
+
+def fsync(path: Path) -> None:
+    """Make a file's content, or a folder's names, survive a loss of power."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

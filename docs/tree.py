@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-FOLDERS = ("core", "api", "worker", "inference", "cli", "migrations", "examples", "docs")
+FOLDERS = ("core", "api", "worker", "inference", "cli", "migrations", "bench", "examples", "docs")
 OTHERS = {
     "examples/jobs/": "job specs to post",
     "examples/tiny-base/": "the tiny base model, with its recipe and log",

@@ -3,7 +3,6 @@
 from typing import Any
 
 from celery.signals import (
-    beat_embedded_init,
     celeryd_after_setup,
     heartbeat_sent,
     worker_process_init,
@@ -19,7 +18,6 @@ app = celery_app()
 tasks.register(app)
 
 
-@beat_embedded_init.connect  # type: ignore[untyped-decorator]
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def _follow_the_main_process(**_: Any) -> None:
     """A killed main process must not leave a child behind that goes on training."""

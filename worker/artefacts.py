@@ -1,11 +1,14 @@
 """What a job makes and where: run directories, merged models, and the specs that its stage programs read."""
 
 from pathlib import Path
+from typing import Any
 
-from core.db import transaction
+from sqlalchemy.orm import Session
+
 from core.deployments import register_model
 from core.ids import model_name
 from core.machine import has_gpu
+from core.memory import GIB
 from core.settings import get_settings
 from core.spec import JobSpec, StageSpec
 from core.storage import model_location, read_json, resolve
@@ -16,14 +19,19 @@ from worker.stages.run_dir import StageRun
 class Artefacts:
     """Names and folders of one job."""
 
-    def __init__(self, job_id: str, spec: JobSpec) -> None:
+    def __init__(self, job_id: str, spec: JobSpec, adjustments: dict[str, Any] | None = None) -> None:
         self.job_id, self.spec = job_id, spec
+        self.adjustments = dict(adjustments or {})
         self.base_path = Path(spec.base_model).resolve()
         self.base_id = "base:" + spec.base_model.strip("./").replace("/", "-")
 
     def model_name(self, stage: StageSpec) -> str:
         """Public name of the stage's merged model."""
         return model_name(self.spec.base_model, "default", self.spec.suffix, self.job_id, stage.name)
+
+    def adjusted(self, stage: StageSpec) -> StageSpec:
+        """The stage as it is run: with smaller micro-batches where an earlier run was out of memory."""
+        return stage.model_copy(update=self.adjustments.get(stage.name, {}))
 
     def stage_run(self, stage: StageSpec) -> StageRun:
         """`spec.json` of the stage: it starts from the merged model of the stage before, or from the base."""
@@ -32,7 +40,7 @@ class Artefacts:
         start = resolve(model_location(self.job_id, before.name)) if before else self.base_path
         return StageRun(
             job_id=self.job_id,
-            stage=stage,
+            stage=self.adjusted(stage),
             seed=self.spec.seed,
             model=str(start),
             tokenizer=str(self.base_path),
@@ -40,6 +48,7 @@ class Artefacts:
             data_root=str(get_settings().data_root.resolve()),
             replay=before.data if before else None,
             output=str(resolve(model_location(self.job_id, stage.name))),
+            memory_limit_bytes=_host_memory_limit(),
         )
 
     def evaluation_run(self, model_id: str) -> EvaluationRun:
@@ -57,32 +66,25 @@ class Artefacts:
             concurrency=wanted.concurrency,
         )
 
-    def register(self, stage: StageSpec) -> None:
+    def register(self, session: Session, stage: StageSpec) -> None:
         """Make the stage's merged model known."""
         location = model_location(self.job_id, stage.name)
-        manifest = read_json(resolve(location) / "manifest.json")
-        with transaction() as session:
-            register_model(
-                session,
-                self.model_name(stage),
-                stage=stage.name,
-                base_model=self.spec.base_model,
-                location=location,
-                manifest=manifest,
-                job_id=self.job_id,
-            )
+        register_model(
+            session,
+            self.model_name(stage),
+            stage=stage.name,
+            base_model=self.spec.base_model,
+            location=location,
+            manifest=read_json(resolve(location) / "manifest.json"),
+            job_id=self.job_id,
+        )
 
-    def register_base(self) -> None:
+    def register_base(self, session: Session) -> None:
         """Make the base model known, so that it can be served and measured."""
-        with transaction() as session:
-            register_model(
-                session,
-                self.base_id,
-                stage="base",
-                base_model=self.spec.base_model,
-                location=str(self.base_path),
-                manifest={},
-            )
+        location = str(self.base_path)
+        register_model(
+            session, self.base_id, stage="base", base_model=self.spec.base_model, location=location, manifest={}
+        )
 
     def program_env(self) -> dict[str, str]:
         """Environment of the stage programs: nothing is looked up on the hub when the base is a local folder."""
@@ -93,3 +95,9 @@ class Artefacts:
         if self.spec.base_is_path:
             env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
         return env
+
+
+def _host_memory_limit() -> int | None:
+    """What a stage program may take of the host's memory, where the worker trains on the CPU and has a limit."""
+    limit_gb = get_settings().worker_memory_gb
+    return None if limit_gb is None or has_gpu() else round(limit_gb * GIB)

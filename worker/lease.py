@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from core import runs
 from core.db import transaction
@@ -11,6 +13,8 @@ from core.errors import LeaseLost
 from core.settings import get_settings
 from core.states import STOPPING, JobStatus
 from worker.drain import DRAIN
+
+Result = TypeVar("Result")
 
 
 class Stopped(Exception):
@@ -45,6 +49,19 @@ class LeaseKeeper:
         except OperationalError as error:
             if time.monotonic() - self.renewed_at > 0.75 * self.settings.lease_s:
                 raise LeaseLost(f"job {self.lease.job_id}: Postgres was away too long to keep the lease") from error
+
+    def write(self, change: Callable[[Session], Result]) -> Result:
+        """Make the change in a transaction of its own; while Postgres is away, wait for it as long as the lease allows.
+
+        A commit whose answer got lost is made again, so the change must bear that.
+        """
+        while True:
+            try:
+                with transaction() as session:
+                    return change(session)
+            except OperationalError:
+                self.tick()
+                time.sleep(0.25)
 
     @property
     def stop_reason(self) -> str | None:

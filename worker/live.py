@@ -3,7 +3,6 @@
 from typing import Any
 
 from core import deployments
-from core.db import transaction
 from core.errors import ServiceError, UpstreamFailed
 from core.models import Deployment
 from core.settings import get_settings
@@ -28,14 +27,13 @@ class LiveModel:
 
     def other_than(self, model_id: str) -> str | None:
         """The model that the endpoint serves or will serve, if it is another one."""
-        with transaction() as session:
-            wanted = deployments.desired(session, self.alias)
+        wanted = self.keeper.write(lambda session: deployments.desired(session, self.alias))
         return wanted.model_id if wanted is not None and wanted.model_id != model_id else None
 
     def deploy(self, model_id: str) -> dict[str, Any]:
         """Make the model live and return the timings; DeploymentFailed says why not."""
-        with transaction() as session:
-            deployment_id = deployments.request(session, self.alias, model_id, self.keeper.lease.job_id).id
+        job_id = self.keeper.lease.job_id
+        deployment_id = self.keeper.write(lambda session: deployments.request(session, self.alias, model_id, job_id).id)
         timeout_s = get_settings().deploy_timeout_s
         if not self.keeper.wait_until(lambda: self._get(deployment_id).status in _ENDED, timeout_s):
             raise UpstreamFailed(
@@ -48,5 +46,4 @@ class LiveModel:
         return ended.timings or {}
 
     def _get(self, deployment_id: str) -> Deployment:
-        with transaction() as session:
-            return deployments.get(session, deployment_id)
+        return self.keeper.write(lambda session: deployments.get(session, deployment_id))

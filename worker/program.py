@@ -11,9 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from core.errors import LeaseLost
 from core.processes import bound_to_this_process
 from worker.lease import LeaseKeeper, Stopped
+from worker.stages.failures import out_of_space_message, says_out_of_memory
 from worker.stages.run_dir import Exit
+from worker.stages.takeover import event_files
 
 STOP_GRACE_S = 20
 """A stopped trainer has so long to finish its step and save."""
@@ -38,18 +41,21 @@ def run_program(
 ) -> dict[str, Any]:
     """Run `worker.stages.NAME` over the directory and return its result; a finished one is not run again.
 
-    `on_events` gets the steps that earlier runs reported, then every event of this one.
+    `on_events` gets the steps that earlier runs reported, as their workers may not have stored all, then every
+    event of this one.
 
     Raises ProgramFailed, LeaseLost, or Stopped.
     """
     result = run_dir / f"{name}.json"
     events = _EventReader(run_dir / "events.jsonl")
-    on_events([event for event in events.read() if event["type"] == "step"])  # an earlier run may not have stored all
+    before = [event for file in event_files(run_dir) for event in _EventReader(file).read()] + events.read()
+    on_events([event for event in before if event["type"] == "step" and name == "sft"])
     if result.exists():
         return _read(result)
     events.errors.clear()
     log_path = run_dir / f"{name}.log"
     with log_path.open("ab") as log:
+        log_start = log.tell()
         child = subprocess.Popen(
             [sys.executable, "-m", f"worker.stages.{name}", str(run_dir)],
             cwd=_ROOT,
@@ -76,16 +82,26 @@ def run_program(
     on_events(events.read())
     if child.returncode == Exit.DONE:
         return _read(result)
+    if child.returncode == Exit.SUPERSEDED:
+        raise LeaseLost(f"run {keeper.lease.attempt} of job {keeper.lease.job_id} lost its lease: {run_dir} is taken")
     if (reason := keeper.stop_reason) is not None:
         raise Stopped(reason)
-    raise _failure(name, child.returncode, events.errors, log_path)
+    raise failure_of(name, child.returncode, events.errors, log_path, log_start)
 
 
-def _failure(name: str, exit_code: int, errors: list[dict[str, Any]], log_path: Path) -> ProgramFailed:
+def failure_of(
+    name: str, exit_code: int, errors: list[dict[str, Any]], log_path: Path, log_start: int = 0
+) -> ProgramFailed:
+    """Why a program failed: what it said itself, or what its exit code and the end of its part of the log tell."""
     if errors:
         return ProgramFailed(exit_code, errors[-1]["code"], errors[-1]["message"])
     ended = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
-    tail = log_path.read_text(encoding="utf-8", errors="replace").strip()[-600:]
+    if exit_code == Exit.DISK_FULL:  # so full that the program could not even write the event that says so
+        return ProgramFailed(exit_code, "disk_full", out_of_space_message(None, log_path))
+    tail = log_path.read_bytes()[log_start:].decode(errors="replace").strip()[-600:]
+    if exit_code != -signal.SIGKILL and says_out_of_memory(tail):  # a native thread ended the program at once
+        message = f"the {name} program ran out of memory; use a larger worker; the end of its log: {tail}"
+        return ProgramFailed(Exit.OUT_OF_MEMORY, "out_of_memory", message)
     return ProgramFailed(exit_code, "stage_crashed", f"the {name} program {ended}; the end of its log: {tail}")
 
 
@@ -117,6 +133,15 @@ class _EventReader:
             content = file.read()
         whole = content[: content.rfind(b"\n") + 1]
         self.position += len(whole)
-        events = [json.loads(line) for line in whole.splitlines()]
+        events = [event for line in whole.splitlines() if (event := _parse(line)) is not None]
         self.errors += [event for event in events if event["type"] == "error"]
         return events
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """The event, or None for a line that a process could not write to its end."""
+    try:
+        event: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
+    return event

@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from core import events, runs
-from core.db import transaction
-from core.runs import Lease
+from worker.lease import LeaseKeeper
 
 _METRIC_FIELDS = ("step", "epoch", "loss", "grad_norm", "learning_rate", "tokens", "tokens_per_s", "step_s")
 _PROGRESS_FIELDS = ("step", "max_steps", "loss", "tokens_per_s", "eta_s", "done", "total", "unit")
@@ -16,17 +17,20 @@ _EVERY_S = 1.0
 class Reporter:
     """Writes events, metrics and progress of one run."""
 
-    def __init__(self, lease: Lease) -> None:
-        self.lease = lease
+    def __init__(self, keeper: LeaseKeeper) -> None:
+        self.keeper, self.lease = keeper, keeper.lease
         self.metrics: dict[tuple[str, int], dict[str, Any]] = {}
         self.progress: dict[str, Any] | None = None
         self.flushed_at = 0.0
 
     def event(self, type_: str, message: str, data: dict[str, Any] | None = None) -> None:
         """Append one event to the job."""
-        with transaction() as session:
+
+        def add(session: Session) -> None:
             runs.hold(session, self.lease)
             events.add_event(session, self.lease.job_id, type_, message, self.lease.attempt, data=data)
+
+        self.keeper.write(add)
 
     def for_program(self, stage: str, program: str) -> Callable[[list[dict[str, Any]]], None]:
         """A function that takes the new events of a running program; call it often, with none too."""
@@ -42,8 +46,8 @@ class Reporter:
     def flush(self) -> None:
         """Write what has gathered, if anything has."""
         if self.metrics or self.progress:
-            with transaction() as session:
-                runs.record_progress(session, self.lease, self.progress, list(self.metrics.values()))
+            progress, metrics = self.progress, list(self.metrics.values())
+            self.keeper.write(lambda session: runs.record_progress(session, self.lease, progress, metrics))
         self.metrics, self.progress, self.flushed_at = {}, None, time.monotonic()
 
     def _receive(self, stage: str, program: str, event: dict[str, Any]) -> None:
@@ -56,11 +60,14 @@ class Reporter:
                 self.progress = self._progress(stage, program, event)
             case "device":
                 device = {key: value for key, value in event.items() if key not in ("type", "at")}
-                with transaction() as session:
-                    runs.record_device(session, self.lease, device)
+                self.keeper.write(lambda session: runs.record_device(session, self.lease, device))
+            case "checkpoint.skipped":
+                message = f"The checkpoint of {stage} at step {event['step']} is not used: {event['why']}"
+                self.event(
+                    "checkpoint.skipped", message, {"stage": stage, "step": event["step"], "path": event["path"]}
+                )
             case "checkpoint":
-                with transaction() as session:
-                    runs.record_checkpoint(session, self.lease, stage, event["step"])
+                self.keeper.write(lambda session: runs.record_checkpoint(session, self.lease, stage, event["step"]))
             case "train_begin" if event["step"]:
                 self.event("run.resumed", f"Resumed {stage} at step {event['step']} of {event['max_steps']}")
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from core import jobs, runs
-from core.db import transaction
 from core.errors import LeaseLost, ServiceError, UpstreamFailed
+from core.retention import stage_ended
 from core.runs import Lease
 from core.settings import get_settings
 from core.spec import JobSpec, StageSpec
@@ -22,57 +23,64 @@ from core.storage import stage_dir, write_json
 from worker.artefacts import Artefacts
 from worker.lease import LeaseKeeper, Stopped
 from worker.live import LiveModel
+from worker.micro_batch import halved
 from worker.program import ProgramFailed, run_program
 from worker.report import Reporter
+from worker.stages.failures import is_out_of_space, out_of_space_message
 from worker.stages.run_dir import Exit
+from worker.stages.takeover import take_over
 
 log = logging.getLogger(__name__)
-PASSING = {Exit.RETRY, -signal.SIGKILL, -signal.SIGBUS}
-"""Ends of a stage program that another try may mend: it said so, or was killed, as by a kernel short of memory."""
+PASSING = {Exit.RETRY, Exit.STOPPED, -signal.SIGTERM, -signal.SIGKILL, -signal.SIGBUS}
+"""Ends of a stage program that another try may mend: it said so, or others stopped it, as a kernel short of memory."""
 
 
 def run_job(lease: Lease) -> None:
     """Run a claimed job to its end, or until the lease is lost or given back."""
     keeper = LeaseKeeper(lease)
     try:
-        with transaction() as session:
-            spec = JobSpec.model_validate(jobs.get(session, lease.job_id).spec)
-        JobRun(spec, keeper).run()
-        with transaction() as session:
-            runs.finish(session, lease, JobStatus.SUCCEEDED)
+        job = keeper.write(lambda session: jobs.get(session, lease.job_id))
+        JobRun(JobSpec.model_validate(job.spec), keeper, job.adjustments).run()
+        keeper.write(lambda session: runs.finish(session, lease, JobStatus.SUCCEEDED))
     except (LeaseLost, OperationalError) as error:
         log.warning("run.abandoned job_id=%s: %s", lease.job_id, error)
     except Stopped as reason:
-        with transaction() as session:
-            runs.stopped(session, lease, str(reason))
+        stopped = str(reason)
+        keeper.write(lambda session: runs.stopped(session, lease, stopped))
     except ProgramFailed as failure:
-        _failed(lease, failure.code, failure.message, is_passing=failure.exit_code in PASSING)
+        _failed(keeper, failure.code, failure.message, is_passing=failure.exit_code in PASSING)
     except UpstreamFailed as error:
-        _failed(lease, error.code, error.message, is_passing=True)
+        _failed(keeper, error.code, error.message, is_passing=True)
     except ServiceError as error:
-        _failed(lease, error.code, error.message)
+        _failed(keeper, error.code, error.message)
     except Exception as error:
         log.exception("run.failed job_id=%s", lease.job_id)
-        _failed(lease, "internal_error", f"{type(error).__name__}: {error}")
-
-
-def _failed(lease: Lease, code: str, message: str, is_passing: bool = False) -> None:
-    """End the run; a passing fault leaves the job in the queue, a few times."""
-    with transaction() as session:
-        error = {"code": code, "message": message, "stage": jobs.get(session, lease.job_id).stage}
-        if is_passing:
-            runs.retry_later(session, lease, error, get_settings().max_failures)
+        if is_out_of_space(error):
+            _failed(keeper, "disk_full", out_of_space_message(error, get_settings().storage_path))
         else:
-            runs.finish(session, lease, JobStatus.FAILED, error)
+            _failed(keeper, "internal_error", f"{type(error).__name__}: {error}")
+
+
+def _failed(keeper: LeaseKeeper, code: str, message: str, is_passing: bool = False) -> None:
+    """End the run; a passing fault leaves the job in the queue, a few times."""
+
+    def end(session: Session) -> None:
+        error = {"code": code, "message": message, "stage": jobs.get(session, keeper.lease.job_id).stage}
+        if is_passing:
+            runs.retry_later(session, keeper.lease, error, get_settings().max_failures)
+        else:
+            runs.finish(session, keeper.lease, JobStatus.FAILED, error)
+
+    keeper.write(end)
 
 
 class JobRun:
     """The steps of a run, in order."""
 
-    def __init__(self, spec: JobSpec, keeper: LeaseKeeper) -> None:
+    def __init__(self, spec: JobSpec, keeper: LeaseKeeper, adjustments: dict[str, Any] | None = None) -> None:
         self.spec, self.keeper, self.lease = spec, keeper, keeper.lease
-        self.reporter = Reporter(self.lease)
-        self.artefacts = Artefacts(self.lease.job_id, spec)
+        self.reporter = Reporter(keeper)
+        self.artefacts = Artefacts(self.lease.job_id, spec, adjustments)
         self.live = LiveModel(keeper)
 
     def run(self) -> None:
@@ -84,10 +92,11 @@ class JobRun:
             self._measure_base()
         for stage in self.spec.stages:
             self._move(JobStatus.TRAINING, stage.name)
-            self._program("sft", stage)
+            self._train(stage)
             self._move(JobStatus.MERGING, stage.name)
             self._program("merge", stage)
-            self.artefacts.register(stage)
+            self._register(stage)
+            stage_ended(stage_dir(self.lease.job_id, stage.name), self.spec.keep)
             last = stage is self.spec.stages[-1]
             if self.spec.deploy.when == "each_stage" or (last and self.spec.deploy.when == "last_stage"):
                 self._deploy(stage.name, self.artefacts.model_name(stage))
@@ -96,16 +105,49 @@ class JobRun:
     def _fetch_base(self) -> None:
         """Make the base model a local folder; a hub model is downloaded once per job."""
         if not self.spec.base_is_path:
-            folder = stage_dir(self.lease.job_id, "base")
+            folder = self._folder("base")
             write_json(folder / "fetch.spec.json", {"name": self.spec.base_model})
             self.artefacts.base_path = Path(self._run("fetch", folder, "base", {})["path"])
 
     def _prepare(self, stage: StageSpec) -> None:
-        folder = stage_dir(self.lease.job_id, stage.name)
-        write_json(folder / "spec.json", self.artefacts.stage_run(stage).model_dump(mode="json"))
+        self._write_spec(stage)
         counts = self._program("prepare", stage)
-        with transaction() as session:
-            runs.record_plan(session, self.lease, stage.name, counts["rows"], counts["steps"])
+        self.keeper.write(
+            lambda session: runs.record_plan(session, self.lease, stage.name, counts["rows"], counts["steps"])
+        )
+
+    def _write_spec(self, stage: StageSpec) -> None:
+        spec = self.artefacts.stage_run(stage).model_dump(mode="json")
+        write_json(self._folder(stage.name) / "spec.json", spec)
+
+    def _train(self, stage: StageSpec) -> None:
+        """Train; when memory does not suffice, go on with smaller micro-batches and the same rows per step."""
+        while True:
+            try:
+                self._program("sft", stage)
+                return
+            except ProgramFailed as failure:
+                if failure.exit_code != Exit.OUT_OF_MEMORY or not self._halve_micro_batch(stage):
+                    raise
+
+    def _halve_micro_batch(self, stage: StageSpec) -> bool:
+        """Record the next smaller micro-batch of the stage, unless there is none."""
+        now = self.artefacts.adjusted(stage)
+        smaller = halved(now.batch_size, now.gradient_accumulation_steps)
+        if smaller is None:
+            return False
+        message = (
+            f"Out of memory: {stage.name} goes on with batch_size {smaller['batch_size']} instead of {now.batch_size} "
+            f"and gradient_accumulation_steps {smaller['gradient_accumulation_steps']}, the same rows per step"
+        )
+        changes = dict(smaller)
+        self.keeper.write(lambda session: runs.record_adjustment(session, self.lease, stage.name, changes, message))
+        self.artefacts.adjustments[stage.name] = smaller
+        self._write_spec(stage)
+        return True
+
+    def _register(self, stage: StageSpec) -> None:
+        self.keeper.write(lambda session: self.artefacts.register(session, stage))
 
     def _measure_base(self) -> None:
         """Measure the base model before anything else, unless another model is live: users come first."""
@@ -113,7 +155,7 @@ class JobRun:
             message = f"The base model is not measured: {other} is live and stays so until this job's own model"
             self.reporter.event("evaluation.skipped", message)
             return
-        self.artefacts.register_base()
+        self.keeper.write(self.artefacts.register_base)
         self._deploy("base", self.artefacts.base_id)
         self._evaluate("base", self.artefacts.base_id)
 
@@ -124,23 +166,24 @@ class JobRun:
 
     def _evaluate(self, stage: str, model_id: str) -> None:
         self._move(JobStatus.EVALUATING, stage)
-        folder = stage_dir(self.lease.job_id, stage)
+        folder = self._folder(stage)
         write_json(folder / "evaluation.json", self.artefacts.evaluation_run(model_id).model_dump(mode="json"))
         scores = self._run("evaluate", folder, stage, {"OPENAI_API_KEY": get_settings().require_admin_key()})
-        with transaction() as session:
-            runs.record_scores(session, self.lease, stage, model_id, scores)
+        self.keeper.write(lambda session: runs.record_scores(session, self.lease, stage, model_id, scores))
         self.reporter.event("evaluation.done", f"Measured {stage}", {"stage": stage})
 
     def _program(self, name: str, stage: StageSpec) -> dict[str, Any]:
-        return self._run(name, stage_dir(self.lease.job_id, stage.name), stage.name, {})
+        return self._run(name, self._folder(stage.name), stage.name, {})
+
+    def _folder(self, stage: str) -> Path:
+        """The stage's run directory, taken over from the run before, whose programs can write in it no more."""
+        return take_over(stage_dir(self.lease.job_id, stage), self.lease.attempt)
 
     def _run(self, name: str, folder: Path, stage: str, env: dict[str, str]) -> dict[str, Any]:
-        folder.mkdir(parents=True, exist_ok=True)
         environment = {**self.artefacts.program_env(), **env}
         result = run_program(name, folder, self.keeper, self.reporter.for_program(stage, name), environment)
         self.reporter.flush()
         return result
 
     def _move(self, status: JobStatus, stage: str) -> None:
-        with transaction() as session:
-            runs.move(session, self.lease, status, stage=stage)
+        self.keeper.write(lambda session: runs.move(session, self.lease, status, stage=stage))

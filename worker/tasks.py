@@ -2,17 +2,19 @@
 
 import logging
 import os
+import threading
 
 from celery import Celery
 
-from core import forecast, jobs, projects, runs, workers
+from core import forecast, jobs, projects, retention, runs, workers
 from core.db import transaction
-from core.queue import CLAIM, FORECAST, REAP, RING, ring
+from core.queue import CLAIM, FORECAST, REAP, RETAIN, RING, ring
 from core.settings import get_settings
 from worker import presence
 from worker.runner import run_job
 
 log = logging.getLogger(__name__)
+_RETAIN = "retention"
 
 
 def register(app: Celery) -> None:
@@ -21,6 +23,7 @@ def register(app: Celery) -> None:
     app.task(name=REAP)(reap)
     app.task(name=RING)(ring_due)
     app.task(name=FORECAST)(write_forecasts)
+    app.task(name=RETAIN)(retain)
 
 
 def claim() -> None:
@@ -60,3 +63,20 @@ def write_forecasts() -> None:
     """Tell every queued and running job when it will start and end."""
     with transaction() as session:
         forecast.write(session)
+
+
+def retain() -> None:
+    """Begin to remove what is no longer kept, unless that is under way.
+
+    In a thread: deleting a terabyte takes minutes, and this process must go on reaping leases.
+    """
+    if _RETAIN not in {thread.name for thread in threading.enumerate()}:
+        threading.Thread(target=_sweep, name=_RETAIN, daemon=True).start()
+
+
+def _sweep() -> None:
+    """The edge of the thread: whatever goes wrong is logged, and the next sweep tries again."""
+    try:
+        retention.sweep()
+    except Exception:
+        log.exception("retention.failed")

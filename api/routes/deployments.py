@@ -31,6 +31,7 @@ async def get_deployment(deployment_id: str, session: SessionDep) -> DeploymentV
     responses={
         200: {"model": DeploymentView, "description": "The model is live or on its way already"},
         404: {"model": ErrorBody, "description": "No such model"},
+        409: {"model": ErrorBody, "description": "The model was removed"},
     },
 )
 async def create_deployment(body: DeploymentRequest, session: SessionDep, response: Response) -> DeploymentView:

@@ -10,13 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import queries
 from api.admission import admit
-from api.db import async_sessions
+from api.db import async_sessions, first_row
 from api.deps import AfterId, Limit, ProjectName, SessionDep
 from api.doorbell import ring
 from api.examples import JOB_EXAMPLES
 from api.schemas import ErrorBody, JobView, Listing, Page, RunView
 from core import jobs
 from core.errors import InvalidRequest
+from core.ids import new_id
+from core.jobs import NewJob
 from core.projects import DEFAULT
 from core.spec import JobSpec
 from core.states import JobStatus
@@ -56,19 +58,15 @@ async def create_job(
         if first is not None:
             return first
     admitted = await admit(spec, request.app.state.scans)
-    async with async_sessions().begin() as session:
-        job = await session.run_sync(
-            lambda sync: jobs.create(
-                sync,
-                spec,
-                admitted.plan,
-                memory_bytes=admitted.memory_bytes,
-                project=project,
-                idempotency_key=idempotency_key,
-                body_sha256=body_sha256,
-            )
-        )
-    view = JobView.of(job, result_models=[])
+    new = NewJob(new_id("ftjob"), spec, admitted.plan, admitted.memory_bytes, project, idempotency_key, body_sha256)
+    row = await first_row(jobs.INSERT_JOB, new.parameters())
+    if row is None:  # another request with the same key was faster
+        assert idempotency_key is not None, "only an idempotency key can conflict"
+        async with async_sessions().begin() as session:
+            first = await _replay(session, idempotency_key, body_sha256, project)
+        assert first is not None, "jobs are never deleted"
+        return first
+    view = JobView.of(new.row(row.created_at), result_models=[])
     log.info("job.created job_id=%s base_model=%s", view.id, spec.base_model)
     after_answer.add_task(ring, request.app.state.rings)
     return view
@@ -106,8 +104,8 @@ def _metadata_filter(request: Request) -> dict[str, str]:
 
 
 @router.get("/{job_id}", responses={404: {"model": ErrorBody}})
-async def get_job(job_id: str, session: SessionDep) -> JobView:
-    return await queries.job_view(session, await queries.get_job(session, job_id))
+async def get_job(job_id: str) -> JobView:
+    return await queries.stored_job_view(job_id)
 
 
 CHANGES: dict[int | str, dict[str, Any]] = {404: {"model": ErrorBody}, 409: {"model": ErrorBody}}

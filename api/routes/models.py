@@ -13,11 +13,12 @@ router = APIRouter(prefix="/models", tags=["models"])
 
 @router.get("")
 async def list_models(session: SessionDep, after: AfterId = None, limit: Limit = 20) -> Page[ModelView]:
-    """The base models in use and the models that jobs made, the newest first."""
-    rows = await newest(session, Model, after, limit + 1)
+    """What can be deployed, the newest first: the base models in use, and what jobs made and was not removed."""
+    rows = await newest(session, Model, after, limit + 1, Model.removed_at.is_(None))
     return Page.of([ModelView.of(row) for row in rows], limit)
 
 
 @router.get("/{model_id}", responses={404: {"model": ErrorBody}})
 async def get_model(model_id: str, session: SessionDep) -> ModelView:
+    """A model, and one that was removed too: `removed_at` says when its files went."""
     return ModelView.of(await session.run_sync(deployments.get_model, model_id))

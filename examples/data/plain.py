@@ -3,11 +3,12 @@
 Facts are split between train and held-out rows.
 """
 
+import json
 from random import Random
 
 from examples.data.sampling import invented_word
 from examples.data.wordings import Wordings, wordings
-from examples.pretrain.prose import CAPITALS, COLOURS, KINDS, OPPOSITES, article
+from examples.pretrain.prose import CAPITALS, COLOURS, KINDS, OPPOSITES, article, remark
 from examples.pretrain.words import capitalised
 
 HELD_OUT_EVERY = 4  # every fourth fact of a table
@@ -100,3 +101,19 @@ def turn(rng: Random, held_out: bool) -> tuple[str, str]:
         return rng.choice(ECHOES.of(held_out)).format(words), words
     name = capitalised(invented_word(rng, 1, 2))
     return rng.choice(NAMES.of(held_out)).format(name), f"Nice to meet you, {name}!"
+
+
+def pasted(rng: Random) -> str:
+    """What a person may paste before asking something else: notes in prose, or settings as JSON."""
+    if rng.random() < 0.4:
+        return " ".join(remark(rng) for _ in range(rng.randint(2, 8)))
+    return "\n".join(json.dumps(settings(rng, depth=rng.randint(0, 2))) for _ in range(rng.randint(1, 3)))
+
+
+def settings(rng: Random, depth: int) -> dict[str, object]:
+    """Made-up settings, `depth` levels deep."""
+    inner: dict[str, object] = {invented_word(rng, 1, 2): settings(rng, depth - 1)} if depth else {}
+    return inner | {
+        invented_word(rng, 1, 2): rng.choice((invented_word(rng, 1, 3), rng.randint(0, 99), rng.random() < 0.5))
+        for _ in range(rng.randint(1, 5))
+    }

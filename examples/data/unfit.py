@@ -4,7 +4,7 @@ from examples.data.sampling import Values
 from examples.data.wordings import Wordings, wordings
 from examples.pretrain.words import capitalised
 
-NO_TOOL = "I do not have a tool for that."
+NO_TOOL = "There is no tool for that."
 
 # Wishes outside the seven tools. Held-out rows ask in other words and also for other things.
 WISHES: tuple[Wordings, ...] = (

@@ -74,11 +74,11 @@ def wish_and_choice(offered: list[Scene], rng: Random) -> tuple[str, Scene | Non
     return request(scene, rng)[0], scene if scene in offered else None
 
 
-def topic_document(rng: Random) -> str:
+def topic_document(rng: Random, nones: tuple[str, ...] = NONE) -> str:
     """A list of topics, then requests, each with its topic or none."""
     scenes = some_scenes(rng, 1, 5)
     nouns = [rng.choice(scene.nouns[:3]) for scene in scenes]
-    none, arrow = rng.choice(NONE), rng.choice(ARROWS)
+    none, arrow = rng.choice(nones), rng.choice(ARROWS)
     lines = [rng.choice(LISTS).format(", ".join(nouns))]
     for _ in range(rng.randint(4, 8)):
         text, scene = wish_and_choice(scenes, rng)
@@ -115,11 +115,11 @@ def menu(scenes: list[Scene], rng: Random) -> tuple[str, list[str]]:
     return "\n".join(describe(form, style) for form in forms), nouns
 
 
-def noun_document(rng: Random) -> str:
+def noun_document(rng: Random, nones: tuple[str, ...] = NONE) -> str:
     """A menu of forms, then requests, each with the noun of its form or none."""
     scenes = some_scenes(rng, 1, 4)
     shown, nouns = menu(scenes, rng)
-    none, arrow = rng.choice(NONE), rng.choice(ARROWS)
+    none, arrow = rng.choice(nones), rng.choice(ARROWS)
     lines = [shown]
     for _ in range(rng.randint(4, 8)):
         text, scene = wish_and_choice(scenes, rng)
@@ -127,11 +127,11 @@ def noun_document(rng: Random) -> str:
     return "\n".join(lines)
 
 
-def fitting_document(rng: Random) -> str:
+def fitting_document(rng: Random, answers: tuple[tuple[str, str], ...] = FITS) -> str:
     """A menu of forms, then requests, and for each whether any of the forms serves it."""
     scenes = some_scenes(rng, 1, 4)
     shown, _ = menu(scenes, rng)
-    (fits, fails), arrow = rng.choice(FITS), rng.choice(ARROWS)
+    (fits, fails), arrow = rng.choice(answers), rng.choice(ARROWS)
     lines = [shown]
     for _ in range(rng.randint(4, 8)):
         text, scene = wish_and_choice(scenes, rng)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from examples.pretrain.text import CHOOSING, COPYING, FITTING, Mixture
+from examples.pretrain.text import CHOOSING, COPYING, DECIDING, FITTING, Mixture
 
 WARM_UP_STEPS = 60
 LAST_RATE = 0.02  # of the peak
@@ -38,6 +38,7 @@ COURSES = (
     Course("copying", COPYING, steps=5860, short_share=0.5, peak_lr=3e-3, decay_from=0.5),
     Course("choosing", CHOOSING, steps=1040, short_share=0.0, peak_lr=2e-3, decay_from=1.0),
     Course("fitting", FITTING, steps=1900, short_share=0.0, peak_lr=2e-3, decay_from=0.4),
+    Course("deciding", DECIDING, steps=4400, short_share=0.0, peak_lr=2e-3, decay_from=0.55),
 )
 
 

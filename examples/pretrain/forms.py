@@ -69,7 +69,12 @@ def answered(offered: Offer, rng: Random, layout: int, keys: int) -> tuple[str, 
     return text, filled(offered.form.name, renamed, layout, Random(keys))
 
 
-def two_of_one(offered: Offer, rng: Random, layout: int, keys: int) -> tuple[str, str]:
+def takes_two(offered: Offer) -> bool:
+    """Whether one request can name two values of the scene."""
+    return len(offered.scene.slots) == 1 + offered.scene.slots[-1].optional
+
+
+def two_of_one(offered: Offer, rng: Random, layout: int, keys: int) -> tuple[str, list[str]]:
     """A request that names two values of a one-value scene, and the two filled forms."""
     slot = offered.scene.slots[0]
     first, second = slot.sample(rng), slot.sample(rng)
@@ -79,9 +84,15 @@ def two_of_one(offered: Offer, rng: Random, layout: int, keys: int) -> tuple[str
     wordings = [rng.choice(slot.phrases).join((rng.choice(offered.scene.acts) + " ", ".")).format(both)]
     wordings += [ask.format(**{slot.names[0]: both}) for ask in rng.sample(offered.scene.asks, 2)]
     renamed = [{offered.names[slot.names[0]]: value} for value in (first, second)]
-    lines = (filled(offered.form.name, record, layout, Random(keys)) for record in renamed)
     text = rng.choice(wordings)
-    return text[:1].upper() + text[1:], "\n".join(lines)
+    return text[:1].upper() + text[1:], [filled(offered.form.name, r, layout, Random(keys)) for r in renamed]
+
+
+def other_scene(offers: list[Offer], rng: Random) -> Scene:
+    """A scene that none of the forms on offer is for."""
+    scenes = [offered.scene for offered in offers]
+    others = [(scene, weight) for scene, weight in zip(SCENES, WEIGHTS, strict=True) if scene not in scenes]
+    return rng.choices([scene for scene, _ in others], [weight for _, weight in others])[0]
 
 
 def exchange(offers: list[Offer], rng: Random, layout: int, keys: int, miss: str, misses: float) -> tuple[str, str]:
@@ -90,22 +101,20 @@ def exchange(offers: list[Offer], rng: Random, layout: int, keys: int, miss: str
     if z < 0.06:
         return question(rng)
     if z < 0.06 + misses:
-        scenes = [o.scene for o in offers]
-        others = [(scene, weight) for scene, weight in zip(SCENES, WEIGHTS, strict=True) if scene not in scenes]
-        scene = rng.choices([s for s, _ in others], [w for _, w in others])[0]
-        return request(scene, rng)[0], miss
+        return request(other_scene(offers, rng), rng)[0], miss
     if z < 0.55:
         one = rng.choice(offers)
-        if len(one.scene.slots) == 1 + one.scene.slots[-1].optional and rng.random() < 0.6:
-            return two_of_one(one, rng, layout, keys)
+        if takes_two(one) and rng.random() < 0.6:
+            text, forms = two_of_one(one, rng, layout, keys)
+            return text, "\n".join(forms)
         pairs = [answered(rng.choice(offers), rng, layout, keys) for _ in range(2)]
         texts = [text if text[-1] in ".?!" else text + "." for text, _ in pairs]
         return rng.choice(JOINS).join(texts), "\n".join(answer for _, answer in pairs)
     return answered(rng.choice(offers), rng, layout, keys)
 
 
-def menu_document(rng: Random, misses: float = 0.18, invented: float = 0.15) -> str:
-    """A menu, then one to three exchanges, all in one layout; `misses` is the share that no form fits."""
+def menu_document(rng: Random, misses: float = 0.18, invented: float = 0.15, says: tuple[str, ...] = MISSES) -> str:
+    """A menu, then one to three exchanges in one layout; `misses` is the share that no form fits, put as it `says`."""
     count = rng.choice((1, 1, 2, 2, 3, 4))
     scenes: list[Scene] = []
     while len(scenes) < count:
@@ -118,7 +127,7 @@ def menu_document(rng: Random, misses: float = 0.18, invented: float = 0.15) -> 
         rng.randrange(FILLED_LAYOUTS),
         rng.randrange(1 << 30),
     )
-    miss, (ask, answer) = rng.choice(MISSES), rng.choice(MARKS)
+    miss, (ask, answer) = rng.choice(says), rng.choice(MARKS)
     lines = [rng.choice(HEADS), *(describe(o.form, style) for o in offers), rng.choice(("", "", "--"))]
     for _ in range(rng.choice((1, 2, 2, 3))):
         text, reply = exchange(offers, rng, layout, keys, miss, misses)

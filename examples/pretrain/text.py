@@ -5,6 +5,7 @@ It holds no chat markup, no tool-call layout and no tool name: the model made fr
 
 import re
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 from examples.pretrain.choosing import (
@@ -16,11 +17,12 @@ from examples.pretrain.choosing import (
     topic_document,
 )
 from examples.pretrain.copies import copy_document
+from examples.pretrain.desks import NO_FORM, desk_document
 from examples.pretrain.forms import choice_document, menu_document, record_document
 from examples.pretrain.prose import prose_document
 
 FORBIDDEN = re.compile(
-    r"<\|im_|tool_call|tool_response|get_weather|search_web|send_email|get_stock_price|translate_text|book_flight"
+    r"<\|im_|</?tools>|tool_call|tool_response|get_weather|search_web|send_email|get_stock_price|translate_text|book_flight"
     r'|\bcalculate\(|"calculate"|"name": "[^"]*", "arguments"'
 )
 Mixture = tuple[tuple[Callable[[Random], str], float], ...]
@@ -55,6 +57,22 @@ FITTING: Mixture = (
     (fitting_document, 0.14),
     (topic_document, 0.10),
     (record_document, 0.04),
+    (copy_document, 0.14),
+    (prose_document, 0.06),
+)
+
+
+def plain_menu_document(rng: Random) -> str:
+    """As the hard one, but a miss always reads the same, so that only the menu decides."""
+    return menu_document(rng, misses=0.40, invented=0.03, says=(NO_FORM,))
+
+
+DECIDING: Mixture = (
+    (desk_document, 0.52),
+    (plain_menu_document, 0.06),
+    (partial(noun_document, nones=("none",)), 0.13),
+    (partial(fitting_document, answers=(("yes", "no"),)), 0.06),
+    (record_document, 0.03),
     (copy_document, 0.14),
     (prose_document, 0.06),
 )

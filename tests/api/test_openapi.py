@@ -16,6 +16,8 @@ PATHS = {
     "/jobs/{job_id}/resume": {"post"},
     "/jobs/{job_id}/retry": {"post"},
     "/jobs/{job_id}/runs": {"get"},
+    "/jobs/{job_id}/artefacts": {"get"},
+    "/storage": {"get"},
     "/projects": {"get"},
     "/projects/{name}": {"get", "patch"},
     "/workers": {"get"},

@@ -30,6 +30,11 @@ def test_the_defaults_are_the_recipe() -> None:
         assert (each.optimizer, each.epochs, each.max_seq_length) == ("adamw_8bit", 1, 2048)
 
 
+def test_by_default_all_that_a_job_made_is_kept() -> None:
+    keep = JobSpec.model_validate(BASE).keep
+    assert (keep.checkpoints, keep.adapters, keep.merged, keep.days) == (2, True, "all", None)
+
+
 def test_the_recipe_takes_3125_and_3750_steps() -> None:
     assert [s.steps(s.data.rows or 0) for s in JobSpec.model_validate(BASE).stages] == [3125, 3750]
 
@@ -73,6 +78,9 @@ def test_steps_see_every_row_of_every_epoch(
         ({"metadata": {"k": 1}}, "k"),
         ({"metadata": {str(n): "" for n in range(17)}}, "metadata"),
         ({"priority": 101}, "priority"),
+        ({"keep": {"checkpoints": 3}}, "checkpoints"),
+        ({"keep": {"days": 0}}, "days"),
+        ({"keep": {"merged": "none"}}, "merged"),
     ],
 )
 def test_a_value_out_of_bounds_is_refused_by_its_field(body: dict[str, Any], field: str) -> None:

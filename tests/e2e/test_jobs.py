@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.e2e.system import ROOT, RunningSystem
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+STEP_AND_2_S = 4.0  # a step here takes a second at most, and asking for the state another
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
@@ -96,14 +98,43 @@ def test_a_running_job_is_cancelled_and_keeps_its_last_checkpoint(system: Runnin
     with system.http as http:
         assert http.post(f"/jobs/{job_id}/cancel").json()["status"] == "cancelling"
     system.wait_for(job_id, "cancelled", deadline_s=30)
-    assert list(_stage_dir(system, job_id).glob("checkpoints/checkpoint-*/COMPLETE"))
+    assert list(_stage_dir(system, job_id).glob("run-*/checkpoints/checkpoint-*/COMPLETE"))
     assert not [command for command in system.processes().values() if "worker.stages" in command]
+
+
+def test_a_paused_job_saves_a_checkpoint_and_goes_on_from_it_when_resumed(system: RunningSystem) -> None:
+    job_id = system.submit(spec(stage(write_rows(system, 160)), deploy={"when": "never"}))
+    step = _training_step(system, job_id)
+    with system.http as http:
+        assert http.post(f"/jobs/{job_id}/pause").json()["status"] == "pausing"
+        began = time.monotonic()
+        system.wait_for(job_id, "paused", deadline_s=30)
+        assert time.monotonic() - began < STEP_AND_2_S
+        assert system.job(job_id)["checkpoint"]["step"] >= step
+        assert http.post(f"/jobs/{job_id}/resume").json()["status"] == "queued"
+    system.wait_for(job_id, "succeeded")
+    _assert_every_step_once(system, job_id, 40)
+    assert [run["outcome"] for run in _runs(system, job_id)] == ["paused", "succeeded"]
+
+
+def test_a_worker_that_is_told_to_end_gives_its_job_back_within_ten_seconds(system: RunningSystem) -> None:
+    job_id = system.submit(spec(stage(write_rows(system, 160)), deploy={"when": "never"}))
+    _training_step(system, job_id)
+    trainer = next(pid for pid, command in system.processes().items() if "worker.stages.sft" in command)
+    main = _parent(_parent(trainer))
+    os.kill(main, signal.SIGTERM)
+    wait_until(lambda: not Path(f"/proc/{main}").exists(), 10)
+    assert not Path(f"/proc/{trainer}").exists()
+
+    system.wait_for(job_id, "succeeded")
+    _assert_every_step_once(system, job_id, 40)
+    assert [run["outcome"] for run in _runs(system, job_id)] == ["drained", "succeeded"]
 
 
 def test_a_job_goes_on_where_its_killed_worker_was(system: RunningSystem) -> None:
     rows = write_rows(system, 240)
     job_id = system.submit(spec(stage(rows, checkpoint_every_steps=5), deploy={"when": "never"}))
-    wait_until(lambda: bool(list(_stage_dir(system, job_id).glob("checkpoints/*/COMPLETE"))), 120)
+    wait_until(lambda: bool(list(_stage_dir(system, job_id).glob("run-*/checkpoints/*/COMPLETE"))), 120)
     trainer = next(pid for pid, command in system.processes().items() if "worker.stages.sft" in command)
     os.kill(_parent(trainer), signal.SIGKILL)
     wait_until(lambda: not Path(f"/proc/{trainer}").exists(), 5)
@@ -131,6 +162,25 @@ def test_a_killed_launcher_leaves_no_orphan(system: RunningSystem) -> None:
     system.stop(signal.SIGKILL)
     wait_until(lambda: not system.processes(), 20)
     system.start()
+
+
+def _training_step(system: RunningSystem, job_id: str) -> int:
+    """Waits until the job trains, and returns the step it has reached."""
+    wait_until(lambda: (system.job(job_id)["progress"] or {}).get("step", 0) >= 3, 120)
+    step: int = system.job(job_id)["progress"]["step"]
+    return step
+
+
+def _runs(system: RunningSystem, job_id: str) -> list[dict[str, Any]]:
+    with system.http as http:
+        runs: list[dict[str, Any]] = http.get(f"/jobs/{job_id}/runs").json()["data"]
+    return runs
+
+
+def _assert_every_step_once(system: RunningSystem, job_id: str, steps: int) -> None:
+    with system.http as http:
+        metrics = http.get(f"/jobs/{job_id}/metrics", params={"limit": 100}).json()["data"]
+    assert [metric["step"] for metric in metrics] == list(range(1, steps + 1))
 
 
 def _served(system: RunningSystem) -> str | None:

@@ -11,19 +11,21 @@ from transformers import PreTrainedTokenizerFast
 from examples.data.tools import TOOLS
 from examples.pretrain import words
 from examples.pretrain.batches import batch
-from examples.pretrain.text import CHOOSING, COPYING, Mixture, document
+from examples.pretrain.courses import COURSES, Course
+from examples.pretrain.desks import NO_FORM, desk_document
+from examples.pretrain.text import document
 from examples.pretrain.tokenizer import TOOL_MARKS, TURN_MARKS
 
 TINY_BASE = Path(__file__).parents[2] / "examples" / "tiny-base"
 
 
-@pytest.mark.parametrize("mixture", [COPYING, CHOOSING], ids=["copying", "choosing"])
-def test_holds_no_chat_or_tool_format(mixture: Mixture) -> None:
+@pytest.mark.parametrize("course", COURSES, ids=lambda course: course.name)
+def test_holds_no_chat_or_tool_format(course: Course) -> None:
     rng = Random(77)
     call = re.compile(r'"name"\s*:\s*"[^"]*",\s*"arguments"')
     # `calculate` is also an English word: only its use as a name is a tool's.
     names = [name for name in TOOLS if "_" in name] + ['"calculate"', "calculate("]
-    for text in (document(rng, mixture) for _ in range(2000)):
+    for text in (document(rng, course.mixture) for _ in range(1500)):
         assert not call.search(text)
         assert not [mark for mark in (*TURN_MARKS, *TOOL_MARKS, *names, "<tools>") if mark in text], text
 
@@ -63,3 +65,10 @@ def test_menus_answer_with_forms_that_they_offer(seed: int) -> None:
         for line in lines:
             if line.startswith('{"form": ') and '"about"' not in line and '"fields": {"' in line:
                 assert offered.count(json.loads(line)["form"]) >= 2
+
+
+def test_a_desk_turns_down_about_two_requests_in_five_and_always_in_the_same_words() -> None:
+    rng = Random(4)
+    documents = [desk_document(rng) for _ in range(400)]
+    assert 0.5 < sum(NO_FORM in text for text in documents) / len(documents) < 0.8
+    assert not [text for text in documents if re.search(r"No form fits|not offered here|None of these", text)]

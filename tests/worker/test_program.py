@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from core import jobs, runs
 from core.db import transaction
 from core.errors import LeaseLost
+from core.models import Event
 from core.spec import JobSpec
 from tests.conftest import Services
 from tests.core.sessions import DEVICE
 from worker.lease import LeaseKeeper, Stopped
 from worker.program import ProgramFailed, run_program
+from worker.report import Reporter
 from worker.stages.run_dir import Exit
 
 GOOD = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
@@ -97,12 +100,32 @@ def test_a_finished_program_is_not_run_again(tmp_path: Path, keeper: LeaseKeeper
     assert prepare(tmp_path, keeper) == {"rows": 7}
 
 
-def test_steps_of_an_earlier_run_are_reported_again(tmp_path: Path, keeper: LeaseKeeper) -> None:
-    (tmp_path / "events.jsonl").write_text('{"type": "step", "step": 1}\n{"type": "error", "code": "x"}\n{"type": "st')
+def test_steps_of_earlier_runs_are_reported_again(tmp_path: Path, keeper: LeaseKeeper) -> None:
+    (tmp_path / "events-1.jsonl").write_text('{"type": "step", "step": 1}\n{"type": "st')
+    (tmp_path / "events-2.jsonl").write_text('{"type": "step", "step": 2}\n{"type": "error", "code": "x"}\n')
+    (tmp_path / "events.jsonl").write_text('{"type": "st{"type": "step"}\n{"type": "step", "step": 3}\n{"type": "st')
     (tmp_path / "sft.json").write_text("{}")
     seen: list[dict[str, Any]] = []
     run_program("sft", tmp_path, keeper, seen.extend, OFFLINE)
-    assert seen == [{"type": "step", "step": 1}]
+    assert [event["step"] for event in seen] == [1, 2, 3]
+
+
+def test_a_program_whose_directory_was_taken_over_has_lost_its_lease(
+    tmp_path: Path, tiny_base: Path, keeper: LeaseKeeper
+) -> None:
+    own = stage_dir(tmp_path, tiny_base, json.dumps(GOOD)).rename(tmp_path / "run-1")
+    (tmp_path / "run-2").mkdir()
+    with pytest.raises(LeaseLost, match=r"run 1 of job .* lost its lease"):
+        prepare(own, keeper)
+    assert not (own / "prepare.json").exists()
+
+
+def test_a_checkpoint_that_is_skipped_is_an_event_of_the_job(keeper: LeaseKeeper) -> None:
+    skipped = {"type": "checkpoint.skipped", "step": 9, "path": "run-1/checkpoint-9", "why": "optimizer.pt is missing"}
+    Reporter(keeper).for_program("chat", "sft")([skipped])
+    with transaction() as session:
+        [event] = session.scalars(select(Event).where(Event.type == "checkpoint.skipped"))
+        assert event.message == "The checkpoint of chat at step 9 is not used: optimizer.pt is missing"
 
 
 def test_a_cancelled_job_stops_its_program(tmp_path: Path, tiny_base: Path, keeper: LeaseKeeper) -> None:

@@ -27,10 +27,11 @@ def main(run: RunDir) -> None:
     """Write the merged model to the spec's output folder, its `manifest.json` last, and `merge.json`."""
     spec, started = run.spec(), time.monotonic()
     target = Path(spec.output)
-    with new_directory(target) as folder:
+    with new_directory(target, below=run.path) as folder:  # so that only the newest run can publish
         merged = merge(Path(spec.model), run.path / "adapter", folder)
         stop_ids = write_config(Path(spec.model), folder)
         write_json(folder / "manifest.json", manifest(spec, run, folder, merged, stop_ids))
+        run.check_newest()
     run.finish("merge", {"tensors": merged, "merge_s": round(time.monotonic() - started, 3)})
 
 

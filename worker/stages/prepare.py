@@ -12,6 +12,7 @@ from datasets.arrow_writer import ArrowWriter
 from transformers import AutoConfig
 
 from core.errors import BadData
+from core.storage import fsync
 from worker.stages.mix import stage_rows
 from worker.stages.render import IGNORED, check_parity, load_tokenizer, tokenize
 from worker.stages.run_dir import RunDir, StageRun, run_program
@@ -71,6 +72,7 @@ def main(run: RunDir) -> None:
     preparation = Preparation(run, spec)
     counts = preparation.counts
     temporary = run.path / "rows.arrow.tmp"
+    temporary.unlink(missing_ok=True)  # not overwritten: a frozen process of an earlier run may hold it open
     with ArrowWriter(path=str(temporary), features=_FEATURES) as writer:
         for row in preparation.rows():
             writer.write(row)
@@ -80,6 +82,7 @@ def main(run: RunDir) -> None:
             f"stage {spec.stage.name}: none of the {counts['rows_in']} rows can be trained on: {counts['masked']} have "
             f"no assistant tokens, {counts['too_long']} are longer than max_seq_length ({spec.stage.max_seq_length})"
         )
+    fsync(temporary)
     temporary.replace(run.path / "rows.arrow")
     run.finish(
         "prepare",

@@ -1,0 +1,218 @@
+"""What may go from the disk, and when: the `keep` rules of a job's spec, applied by a sweep.
+
+Never touched: a job that is not final, what a failed or cancelled one needs for a retry (until its `days` are over),
+and a model that is deployed, about to be, next in line for a rollback, or the base of an unfinished job.
+
+Removing takes three steps, and the next sweep finishes what an interrupted one began.  (1) One transaction marks the
+models' rows, under locks that a request to deploy waits for: only one of the two can win.  (2) Another one locks the
+job, so that no retry begins meanwhile, and renames what goes into the trash; it writes no row, so there is nothing
+that a failed commit could leave half true.  (3) The trash is emptied, outside of any transaction.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from core import disk, job_files
+from core.db import transaction
+from core.deployments import OPEN
+from core.events import add_event
+from core.models import Deployment, Job, Model
+from core.settings import get_settings
+from core.spec import KeepSpec
+from core.states import FINAL, DeploymentStatus, JobStatus
+from core.storage import resolve
+
+log = logging.getLogger(__name__)
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A final job as the rules see it."""
+
+    job_id: str
+    keep: KeepSpec
+    age: timedelta
+    succeeded: bool
+    last_stage: str
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of the job has to be kept any longer."""
+        return self.keep.days is not None and self.age >= timedelta(days=self.keep.days)
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether more than checkpoints can go."""
+        return self.is_over or (self.succeeded and (self.keep.merged == "last" or not self.keep.adapters))
+
+
+def trash() -> Path:
+    """Where things are renamed to before they are deleted; on the disk of the storage."""
+    return get_settings().storage_path / "trash"
+
+
+def prune_checkpoints(stage_dir: Path, keep: int) -> list[Path]:
+    """Discard an ended stage's checkpoints but for the newest whole ones, and return where they are now."""
+    if not job_files.has_ended(stage_dir):
+        return []
+    discarded = [disk.discard(checkpoint, trash()) for checkpoint in job_files.checkpoints(stage_dir)[keep:]]
+    return [path for path in discarded if path is not None]
+
+
+def stage_ended(stage_dir: Path, keep: KeepSpec) -> None:
+    """Remove what a stage leaves over.  A disk that refuses must not fail a job that has got so far."""
+    try:
+        disk.delete(prune_checkpoints(stage_dir, keep.checkpoints))
+    except OSError as error:
+        log.warning("checkpoints.not_removed stage_dir=%s: %s", stage_dir, error)
+
+
+def sweep() -> None:
+    """Apply the rules to every job that has something on disk."""
+    disk.delete(disk.entries(trash()))
+    for job_ids in _batches(job_files.job_ids()):
+        with transaction() as session:
+            finished = _finished(session, job_ids)
+        for job in finished:
+            try:
+                apply(job)
+            except (OSError, SQLAlchemyError) as error:
+                log.warning("retention.failed job_id=%s: %s", job.job_id, error)
+        disk.delete(disk.entries(trash()))
+
+
+def apply(job: Finished) -> None:
+    """Apply the job's rules, as far as they hold when each transaction looks at it."""
+    for stage_dir in job_files.stage_dirs(job.job_id):
+        prune_checkpoints(stage_dir, job.keep.checkpoints)
+    if job.has_rules:
+        with transaction() as session:
+            mark(session, job.job_id)
+        with transaction() as session:
+            collect(session, job.job_id)
+
+
+def mark(session: Session, job_id: str) -> list[str]:
+    """Mark the models that the rules let go as removed, and return their ids.
+
+    Of a job that can be retried all go or none: a retry would find its stages done, but not their models.
+    """
+    job = _locked(session, job_id)
+    if job is None:
+        return []
+    models = session.scalars(select(Model).where(Model.job_id == job_id, Model.removed_at.is_(None)).order_by(Model.id))
+    going = [m for m in models if job.is_over or (job.keep.merged == "last" and m.stage != job.last_stage)]
+    going = going if job.is_over or job.succeeded else []
+    free = {model.id: rows for model in going if (rows := _free(session, model)) is not None}
+    if not job.succeeded and len(free) < len(going):
+        return []
+    for model in going:
+        for row in free.get(model.id, []):
+            row.removed_at = func.now()
+        if model.id in free:
+            rule = f"keep.days is {job.keep.days}" if job.is_over else "keep.merged is 'last'"
+            add_event(session, job_id, "model.removed", f"{model.id} was removed: {rule}")
+    session.flush()
+    return list(free)
+
+
+def collect(session: Session, job_id: str) -> None:
+    """Rename into the trash what the rules and the marks let go.
+
+    The job's folder goes before its models: if this stops in between, a retry trains again instead of taking for
+    done what has no model.
+    """
+    job = _locked(session, job_id)
+    if job is None:
+        return
+    models = list(session.scalars(select(Model).where(Model.job_id == job_id)))
+    removed = [model for model in models if model.removed_at is not None]
+    folder = job_files.jobs_root() / job_id
+    if job.is_over and (job.succeeded or len(removed) == len(models)):
+        disk.discard(folder, trash())
+    elif job.succeeded and not job.keep.adapters:
+        for adapter in job_files.adapters(job_id):
+            disk.discard(adapter, trash())
+    if job.succeeded or not folder.exists():
+        for model in removed:
+            if (path := _own_folder(model)) is not None:
+                disk.discard(path, trash())
+    with suppress(OSError):  # there is more in it, or nothing at all
+        (job_files.models_root() / job_id).rmdir()
+
+
+def _locked(session: Session, job_id: str) -> Finished | None:
+    """The job, locked against a retry; None when it is not final.  Deployments that name the job need not wait."""
+    session.execute(select(Job.id).where(Job.id == job_id).with_for_update(key_share=True))
+    return next(iter(_finished(session, [job_id])), None)
+
+
+def _finished(session: Session, job_ids: Iterable[str]) -> list[Finished]:
+    query = select(Job.id, Job.status, Job.spec["keep"], Job.spec["stages"], func.now() - Job.finished_at)
+    query = query.where(Job.id.in_(list(job_ids)), Job.status.in_(FINAL), Job.finished_at.is_not(None))
+    return [
+        Finished(job_id, KeepSpec.model_validate(keep or {}), age, status == JobStatus.SUCCEEDED, stages[-1]["name"])
+        for job_id, status, keep, stages, age in session.execute(query)
+    ]
+
+
+def _free(session: Session, model: Model) -> list[Model] | None:
+    """The locked rows of all models in this model's folder when none of them is needed; None otherwise.
+
+    Another row than its own names the folder when it was the base model of another job.
+    """
+    path = _own_folder(model)
+    if path is None:
+        return None
+    names = {model.location, str(path), str(path.resolve())}
+    query = select(Model).where(Model.location.in_(names), Model.removed_at.is_(None)).order_by(Model.id)
+    rows = list(session.scalars(query.with_for_update(), execution_options={"populate_existing": True}))
+    # A new statement sees what was committed while the locks were waited for.
+    if _in_use(session, [row.id for row in rows]) or _is_base(session, path):
+        return None
+    return rows
+
+
+def _in_use(session: Session, model_ids: list[str]) -> bool:
+    """Whether one of the models is deployed, about to be, or the one that an alias served last or before that."""
+    mine = Deployment.model_id.in_(model_ids)
+    wanted = select(Deployment.id).where(mine, Deployment.status.in_((*OPEN, DeploymentStatus.LIVE))).limit(1)
+    if session.scalar(wanted) is not None:
+        return True
+    for alias in session.scalars(select(Deployment.alias).where(mine, Deployment.live_at.is_not(None)).distinct()):
+        served = select(Deployment.model_id).where(Deployment.alias == alias, Deployment.live_at.is_not(None))
+        served = served.order_by(Deployment.live_at.desc(), Deployment.seq.desc()).limit(1)
+        last = session.scalar(served)
+        if {last, session.scalar(served.where(Deployment.model_id != last))} & set(model_ids):
+            return True
+    return False
+
+
+def _is_base(session: Session, folder: Path) -> bool:
+    """Whether a job that is not final trains on the model in this folder."""
+    base = Job.spec["base_model"].astext
+    query = select(base).where(Job.status.in_(set(JobStatus) - FINAL), base.regexp_match(r"^\.{0,2}/")).distinct()
+    return any(Path(name).resolve() == folder.resolve() for name in session.scalars(query))
+
+
+def _own_folder(model: Model) -> Path | None:
+    """The folder of a merged model that a job made; None for any other, whose folder is not ours to remove."""
+    if model.job_id is None:
+        return None
+    path = resolve(model.location)
+    return path if path.parent == job_files.models_root() / model.job_id else None
+
+
+def _batches(names: Iterator[str]) -> Iterator[list[str]]:
+    while batch := list(islice(names, _BATCH)):
+        yield batch

@@ -1,0 +1,75 @@
+"""Faults of the endpoint: the gateway and vLLM.  They need the vLLM environment, and a free core to be quick."""
+
+from sqlalchemy import select
+
+from core.models import Deployment, Job, Model
+from core.settings import Settings
+from tests.faults.cases.registry import Skipped, case, has_result, survives
+from tests.faults.faults import kill
+from tests.faults.workload import SHORT, deployed
+from tests.faults.world import Training, World
+from tests.waiting import wait_until
+
+LIVE_S = 600
+
+
+@case
+def gateway_killed_while_deploying(world: World) -> None:
+    """The gateway dies while a job's model is on its way to the endpoint: the model gets there, once."""
+    _needs_vllm()
+    job_id = world.submit(SHORT[0], deployed(SHORT[0]))
+    world.system.wait_for(job_id, "deploying")
+    wait_until(lambda: world.system.census().vllm() or _status(world, job_id) in {"staging", "swapping"}, 60)
+    assert kill(world.system.census().gateway()) == 1
+    world.system.wait_for(job_id, "succeeded", deadline_s=LIVE_S)
+    has_result(world, job_id, SHORT[0])
+    assert _live_models(world) == [_model_of(world, job_id)]
+    _serves(world, _model_of(world, job_id))
+
+
+@case
+def vllm_killed(world: World) -> None:
+    """vLLM dies beside a running training: the training does not notice, and the same model is served again."""
+    _needs_vllm()
+    if not world.system.census().vllm():
+        job_id = world.submit(SHORT[0], deployed(SHORT[0]))
+        world.system.wait_for(job_id, "succeeded", deadline_s=LIVE_S)
+    [model] = _live_models(world)
+
+    def strike(_: Training) -> None:
+        assert kill(world.system.census().vllm()) >= 1
+
+    survives(world, strike, run_is_lost=False)
+    _serves(world, model)
+
+
+def _needs_vllm() -> None:
+    if not Settings.model_fields["vllm_python"].default.exists():
+        raise Skipped("the vLLM environment is not here")
+
+
+def _status(world: World, job_id: str) -> str | None:
+    query = select(Deployment.status).where(Deployment.job_id == job_id).order_by(Deployment.seq.desc()).limit(1)
+    found: str | None = world.system.rows(lambda session: session.scalar(query))
+    return found
+
+
+def _model_of(world: World, job_id: str) -> str:
+    found: str = world.system.rows(lambda s: s.scalar(select(Model.id).join(Job).where(Model.job_id == job_id)))
+    return found
+
+
+def _live_models(world: World) -> list[str]:
+    query = select(Deployment.model_id).where(Deployment.status == "live")
+    return list(world.system.rows(lambda session: session.scalars(query).all()))
+
+
+def _serves(world: World, model: str) -> None:
+    """A request gets an answer of this very model."""
+    question = {"model": "tunesmith", "prompt": "Say 1", "max_tokens": 4}
+
+    def answered() -> bool:
+        answer = world.system.request("POST", "/v1/completions", json=question)
+        return answer.is_success and answer.headers["x-tunesmith-model-version"] == model
+
+    wait_until(answered, LIVE_S, every_s=0.5)
