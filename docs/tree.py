@@ -13,9 +13,9 @@ OTHERS = {
     "examples/jobs/": "job specs to post",
     "examples/tiny-base/": "the tiny base model, with its recipe and log",
     "worker/suites/": "the built-in prompts over seven tools",
-    "docs/": "architecture, and decisions in adr/",
+    "docs/": "architecture, promises, failures, operations, benchmarks; decisions in adr/",
     "requirements/": "complete lock files of both environments",
-    "tests/": "mirror the packages; e2e/ runs the whole system",
+    "tests/": "mirror the packages; e2e/ runs the whole system, faults/ breaks it",
     "Makefile": "setup, demo, up, test, check",
 }
 _MARKED = re.compile(r"(<!-- tree -->\n```text\n).*?(```\n<!-- /tree -->)", re.DOTALL)

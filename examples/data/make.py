@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from examples.data.rows import ChatRow, Message, ToolRow, argument_values, chat_row, sample_tool_row
+from examples.data.rows import ToolRow, argument_values, chat_row, sample_tool_row
 from examples.data.sampling import Values
-from examples.data.unfit import NO_TOOL
 
 # Shares of the training rows, by kind.
-TRAIN_MIX = {"single": 0.49, "two_calls": 0.30, "no_call_tool_like": 0.14, "no_call_chat": 0.03, "no_tools": 0.04}
+TRAIN_MIX = {"single": 0.47, "two_calls": 0.29, "no_call_tool_like": 0.15, "no_call_chat": 0.05, "no_tools": 0.04}
 HELD_OUT_MIX = {
     "single": 120,
     "new_wording": 60,
@@ -38,7 +37,7 @@ class Sizes:
 
     chat_train: int = 1000
     chat_held_out: int = 200
-    tools_train: int = 2560
+    tools_train: int = 3072
 
 
 def of_mix(mix: Mapping[str, int], values: Values) -> list[ToolRow]:
@@ -68,20 +67,6 @@ def train_rows(count: int, values: Values, forbidden: re.Pattern[str]) -> list[T
     return rows
 
 
-def chat_train_row(values: Values, forbidden: re.Pattern[str]) -> ChatRow:
-    """A conversation without a held-out value; a capital that is also a held-out city may stand in a fact."""
-    while True:
-        row = chat_row(values)
-        wishes = [asked["content"] for asked, said in pairs(row["messages"]) if said["content"] == NO_TOOL]
-        if not any(forbidden.search(wish) for wish in wishes):
-            return row
-
-
-def pairs(messages: list[Message]) -> list[tuple[Message, Message]]:
-    """What was asked and what was answered."""
-    return list(zip(messages[::2], messages[1::2], strict=True))
-
-
 def write_jsonl(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
@@ -96,10 +81,9 @@ def make(out_dir: Path, seed: int = 0, sizes: Sizes = Sizes()) -> None:
     write_jsonl(out_dir / "tools.train.jsonl", train)
     write_jsonl(out_dir / "tools.heldout.jsonl", held_out)
     write_jsonl(out_dir / "tools.invented.jsonl", invented)
-    chats = Values(Random(f"{seed}/chat"))
-    write_jsonl(out_dir / "chat.train.jsonl", [chat_train_row(chats, forbidden) for _ in range(sizes.chat_train)])
-    held_out_chats = Values(Random(f"{seed}/chat-held-out"), held_out=True, invented=0.0)
-    write_jsonl(out_dir / "chat.heldout.jsonl", [chat_row(held_out_chats) for _ in range(sizes.chat_held_out)])
+    chats = Random(f"{seed}/chat")
+    write_jsonl(out_dir / "chat.train.jsonl", [chat_row(chats, held_out=False) for _ in range(sizes.chat_train)])
+    write_jsonl(out_dir / "chat.heldout.jsonl", [chat_row(chats, held_out=True) for _ in range(sizes.chat_held_out)])
 
 
 def main() -> None:

@@ -39,26 +39,17 @@ class ToolRow(TypedDict, total=False):
     kind: str
 
 
-def chat_turn(values: Values) -> tuple[str, str]:
-    """Talk, or (3 times in 10) a wish that talk alone cannot serve; either may follow something long and pasted.
-
-    Both get a short answer: a model that has learned to stop after one stops in a long context too.
-    """
-    rng, held_out = values.rng, values.held_out
-    if rng.random() < 0.85:
-        asked, answered = plain.turn(rng, held_out)
-    elif rng.random() < 0.5:
-        asked, answered = unfit.wish(values, held_out), unfit.NO_TOOL
-    else:
-        asked, answered = requests.single(values, new_wording=held_out).query, unfit.NO_TOOL
+def chat_turn(rng: Random, held_out: bool) -> tuple[str, str]:
+    """What is asked, 3 times in 10 below something long and pasted, so that short answers end in a long context too."""
+    asked, answered = plain.turn(rng, held_out)
     return (f"{plain.pasted(rng)}\n\n{asked}" if rng.random() < 0.3 else asked), answered
 
 
-def chat_row(values: Values) -> ChatRow:
+def chat_row(rng: Random, held_out: bool) -> ChatRow:
     """A conversation of one to three turns."""
     messages: list[Message] = []
-    for _ in range(values.rng.choice((1, 1, 1, 2, 3))):
-        asked, answered = chat_turn(values)
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        asked, answered = chat_turn(rng, held_out)
         messages += [Message(role="user", content=asked), Message(role="assistant", content=answered)]
     prompt = messages[0]["content"]
     marked = json.dumps(messages, ensure_ascii=False)

@@ -38,7 +38,7 @@ COURSES = (
     Course("copying", COPYING, steps=5860, short_share=0.5, peak_lr=3e-3, decay_from=0.5),
     Course("choosing", CHOOSING, steps=1040, short_share=0.0, peak_lr=2e-3, decay_from=1.0),
     Course("fitting", FITTING, steps=1900, short_share=0.0, peak_lr=2e-3, decay_from=0.4),
-    Course("deciding", DECIDING, steps=4400, short_share=0.0, peak_lr=2e-3, decay_from=0.55),
+    Course("deciding", DECIDING, steps=6000, short_share=0.0, peak_lr=2e-3, decay_from=0.74),
 )
 
 

@@ -22,6 +22,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 from core.spec import StageSpec
 from core.storage import fsync_tree
 from worker.stages.checkpoints import discard_after, last_complete
+from worker.stages.cpu_attention import use_where_it_fits
 from worker.stages.failures import is_out_of_memory
 from worker.stages.progress import Progress
 from worker.stages.row_order import RowOrder
@@ -64,7 +65,9 @@ def train(run: RunDir, spec: StageRun) -> None:
         train_dataset=rows,
         callbacks=[progress],
     )
-    trainer.rows = RowOrder(list(rows["length"]), spec.stage.effective_batch, spec.seed)
+    if not torch.cuda.is_available():
+        use_where_it_fits(model, spec.stage.batch_size, max(rows["length"]))
+    trainer.rows = RowOrder(list(rows["length"]), spec.seed)
     # TRL casts LoRA weights of a 4-bit base to bf16; in float32 a killed and resumed run ends with the same bits.
     for parameter in model.parameters():
         if parameter.requires_grad:
