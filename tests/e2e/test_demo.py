@@ -12,8 +12,8 @@ from tests.e2e.system import ROOT, RunningSystem
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
 
-TOOLS_FLOOR = 0.7
-"""What the committed base model surely reaches (82% when it was committed); raise it with a better one."""
+CALLS_FLOOR, NO_CALL_FLOOR, STOP_FLOOR = 0.82, 0.85, 0.94
+"""A few points below what the committed base model reaches; raise them with a better one."""
 
 
 def test_the_scorecard_climbs_and_no_request_fails(tmp_path: Path) -> None:
@@ -27,9 +27,10 @@ def test_the_scorecard_climbs_and_no_request_fails(tmp_path: Path) -> None:
     for stage in ("base", "chat"):
         assert result[stage]["function_name_and_args_accuracy"] <= 0.02
     tuned = result["tools"]
-    assert tuned["function_name_and_args_accuracy"] >= TOOLS_FLOOR
+    assert tuned["function_name_and_args_accuracy"] >= CALLS_FLOOR
     assert min(tuned["n"].values()) >= 200
-    assert tuned["stop_rate"] >= 0.95
+    assert tuned["no_call_accuracy"] >= NO_CALL_FLOOR
+    assert min(result[stage]["stop_rate"] for stage in ("chat", "tools")) >= STOP_FLOOR
     assert tuned["chat_loss"] < result["base"]["chat_loss"]
     assert result["failed_requests"] == 0
     assert result["streamed_requests"] > 0
