@@ -27,8 +27,15 @@ def test_padding_on_the_right_changes_nothing_before_it() -> None:
 
 
 def test_long_rows_keep_torchs_kernel() -> None:
-    sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2}
-    model = Qwen2ForCausalLM(Qwen2Config(vocab_size=16, intermediate_size=8, **sizes))
+    config = Qwen2Config(
+        vocab_size=16,
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+    )
+    model = Qwen2ForCausalLM(config)  # type: ignore[no-untyped-call]
     use_where_it_fits(model, rows=4, longest=16_000)
     assert model.config._attn_implementation != NAME
     use_where_it_fits(model, rows=4, longest=1024)
