@@ -37,9 +37,10 @@ def tunesmith(home: Path) -> Iterator[Tunesmith]:
 
 
 def test_every_process_is_reported_with_its_time(tunesmith: Tunesmith) -> None:
-    for name in ("postgres", "valkey", "migrations", "api", "inference", "worker", "ops"):
+    names = ("postgres", "valkey", "migrations", "api", "inference", "worker", "ops", "beat")
+    for name in names:
         assert f"  {name} " in tunesmith.output
-    assert tunesmith.output.count("ready in") == 7
+    assert tunesmith.output.count("ready in") == len(names)
 
 
 def test_the_printed_urls_and_key_work(tunesmith: Tunesmith) -> None:
