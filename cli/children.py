@@ -16,7 +16,7 @@ _ALONE = ("--without-gossip", "--without-mingle")
 
 def service_children(settings: Settings) -> list[Child]:
     """Every process, for settings whose URLs and ports are final; they may start together."""
-    home, env = settings.home, {**settings.environment(), "PYTHONUNBUFFERED": "1"}
+    env = {**settings.environment(), "PYTHONUNBUFFERED": "1"}
 
     def child(name: str, argv: list[str], healthy: Callable[[], bool], stop_timeout_s: float) -> Child:
         log = settings.log_dir / f"{name}.log"
@@ -28,7 +28,7 @@ def service_children(settings: Settings) -> list[Child]:
     # nobody would start again if it were a child of a worker.
     gpu = [*_WORKER, "-Q", JOBS, "-n", "gpu@%h", "-P", "prefork", "-c", "1", *_ALONE]
     ops = [*_WORKER, "-Q", OPS, "-n", "ops@%h", "-P", "solo", *_ALONE]
-    beat = [*_CELERY, "beat", "--loglevel", "warning", "-s", str(home / "beat-schedule"), "--pidfile="]
+    beat = [*_CELERY, "beat", "--loglevel", "warning", "--pidfile="]
     return [
         child("api", [sys.executable, "-m", "api"], lambda: http_is_healthy(api_health), 15),
         # The gateway takes vLLM along, which finishes its answers first.

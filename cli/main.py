@@ -96,8 +96,6 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fals
         shutil.rmtree(home / name, ignore_errors=True)
     for name in ("admin-key", "runtime", "running.json"):
         (home / name).unlink(missing_ok=True)
-    for schedule in home.glob("beat-schedule*"):
-        schedule.unlink()
     lock.release()
 
 

@@ -4,11 +4,16 @@
 settings keep a doorbell from ringing twice for one long task; docs/architecture.md has the measurement.
 """
 
+from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from celery import Celery
+from celery.schedules import schedule
 from kombu.exceptions import OperationalError
 
+from core.clock import steady_clock
 from core.settings import get_settings
 
 JOBS, OPS = "jobs", "ops"
@@ -23,7 +28,7 @@ _AT_ONCE = {"interval_start": 0, "interval_step": 0, "interval_max": 0}
 @lru_cache
 def celery_app() -> Celery:
     """The Celery application; `worker.tasks` registers the tasks by these names."""
-    settings = get_settings()
+    settings, now = get_settings(), steady_clock()
     app = Celery("tunesmith", broker=celery_broker_url(settings.redis_url), backend=None)
     app.conf.update(
         task_default_queue=OPS,
@@ -41,22 +46,21 @@ def celery_app() -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={"visibility_timeout": 3600, "socket_timeout": 10, "socket_connect_timeout": 3},
+        # In memory, and by a clock that never jumps: no wrong time of day is kept, or read back at the next start.
+        beat_scheduler="celery.beat:Scheduler",
         beat_schedule={
-            "reap": {"task": REAP, "schedule": settings.reap_every_s, "options": {"expires": settings.reap_every_s}},
-            "forecast": {
-                "task": FORECAST,
-                "schedule": settings.reap_every_s,
-                "options": {"expires": settings.reap_every_s},
-            },
-            "retain": {
-                "task": RETAIN,
-                "schedule": settings.retain_every_s,
-                "options": {"expires": settings.retain_every_s},
-            },
-            "ring": {"task": RING, "schedule": settings.reap_every_s, "options": {"expires": settings.reap_every_s}},
+            "reap": _every(settings.reap_every_s, REAP, now),
+            "forecast": _every(settings.reap_every_s, FORECAST, now),
+            "ring": _every(settings.reap_every_s, RING, now),
+            "retain": _every(settings.retain_every_s, RETAIN, now),
         },
     )
     return app
+
+
+def _every(seconds: float, task: str, now: Callable[[], datetime]) -> dict[str, Any]:
+    """An entry of beat's schedule.  No message expires: the hosts' clocks need not agree."""
+    return {"task": task, "schedule": schedule(seconds, nowfun=now)}
 
 
 def celery_broker_url(redis_url: str) -> str:

@@ -133,6 +133,8 @@ class Faults:
                 return self._killed(census, census.api())
             case "gateway_kill":
                 return self._killed(census, census.gateway())
+            case "vllm_kill":
+                return self._killed(census, census.vllm())
             case "worker_freeze":
                 return self._frozen(census)
         hit = hit_by(census, census.workers()) if kind in _HITS_ALL else []

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from core.models import Job
 from core.states import FINAL
+from tests.faults.cases.serving import has_vllm, live_model, serves
 from tests.faults.faults import Faults, Later
 from tests.faults.sampler import Sampler
 from tests.faults.schedule import schedule
@@ -62,9 +63,12 @@ class _Poster:
 
 
 def run(world: World, wanted: int, seed: int, limit_minutes: float, every_s: float) -> MassResult:
-    """Post `wanted` jobs under faults, stop both when the time is over, and judge once everything has settled."""
+    """Post `wanted` jobs under faults, stop both when the time is over, and judge once everything has settled.
+
+    A model is live from the start, where there is a vLLM; the endpoint must serve it again at the end.
+    """
+    rng, served = Random(seed), live_model(world) if has_vllm() else None
     began = time.monotonic()
-    rng = Random(seed)
     poster = _Poster(world, Random(seed + 1), wanted, ahead=3 * world.system.workers)
     thread = threading.Thread(target=poster.run, name="poster", daemon=True)
     with Sampler() as sampler:
@@ -73,6 +77,8 @@ def run(world: World, wanted: int, seed: int, limit_minutes: float, every_s: flo
         poster.stop.set()
         thread.join()
         _settle(world)
+    if served is not None:
+        serves(world, served)
     minutes = (time.monotonic() - began) / 60
     if poster.failure is not None:
         raise poster.failure

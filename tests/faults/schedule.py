@@ -13,6 +13,7 @@ WEIGHTS = {
     "ops_kill": 2,
     "beat_kill": 1,
     "gateway_kill": 1,
+    "vllm_kill": 1,
     "launcher_kill": 1,
     "postgres_restart": 1,
     "postgres_kill": 1,

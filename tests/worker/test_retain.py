@@ -42,6 +42,6 @@ def test_the_task_returns_at_once_and_begins_no_second_sweep() -> None:
 def test_beat_asks_for_it_on_the_housekeeping_queue() -> None:
     conf = celery_app().conf
     entry = conf.beat_schedule["retain"]
-    assert (entry["task"], entry["schedule"]) == (RETAIN, get_settings().retain_every_s)
+    assert (entry["task"], entry["schedule"].seconds) == (RETAIN, get_settings().retain_every_s)
     assert RETAIN not in conf.task_routes
     assert conf.task_default_queue == OPS

@@ -24,27 +24,38 @@ def gateway_killed_while_deploying(world: World) -> None:
     world.system.wait_for(job_id, "succeeded", deadline_s=LIVE_S)
     has_result(world, job_id, SHORT[0])
     assert _live_models(world) == [_model_of(world, job_id)]
-    _serves(world, _model_of(world, job_id))
+    serves(world, _model_of(world, job_id))
 
 
 @case
 def vllm_killed(world: World) -> None:
     """vLLM dies beside a running training: the training does not notice, and the same model is served again."""
     _needs_vllm()
-    if not world.system.census().vllm():
-        job_id = world.submit(SHORT[0], deployed(SHORT[0]))
-        world.system.wait_for(job_id, "succeeded", deadline_s=LIVE_S)
-    [model] = _live_models(world)
+    model = live_model(world)
 
     def strike(_: Training) -> None:
         assert kill(world.system.census().vllm()) >= 1
 
     survives(world, strike, run_is_lost=False)
-    _serves(world, model)
+    serves(world, model)
+
+
+def has_vllm() -> bool:
+    """Whether the vLLM environment is set up."""
+    return bool(Settings.model_fields["vllm_python"].default.exists())
+
+
+def live_model(world: World) -> str:
+    """The model that is live; a job's, run now, when none is."""
+    if not _live_models(world):
+        job_id = world.submit(SHORT[0], deployed(SHORT[0]))
+        world.system.wait_for(job_id, "succeeded", deadline_s=LIVE_S)
+    [model] = _live_models(world)
+    return model
 
 
 def _needs_vllm() -> None:
-    if not Settings.model_fields["vllm_python"].default.exists():
+    if not has_vllm():
         raise Skipped("the vLLM environment is not here")
 
 
@@ -64,7 +75,7 @@ def _live_models(world: World) -> list[str]:
     return list(world.system.rows(lambda session: session.scalars(query).all()))
 
 
-def _serves(world: World, model: str) -> None:
+def serves(world: World, model: str) -> None:
     """A request gets an answer of this very model."""
     question = {"model": "tunesmith", "prompt": "Say 1", "max_tokens": 4}
 
