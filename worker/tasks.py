@@ -1,8 +1,11 @@
 """The Celery tasks: thin, idempotent, without arguments; the work is in plain functions."""
 
 import logging
+import math
 import os
 import threading
+import time
+from collections.abc import Callable
 
 from celery import Celery
 
@@ -20,10 +23,21 @@ _RETAIN = "retention"
 def register(app: Celery) -> None:
     """Register every task under the name that `core.queue` gives it."""
     app.task(name=CLAIM)(claim)
-    app.task(name=REAP)(reap)
-    app.task(name=RING)(ring_due)
-    app.task(name=FORECAST)(write_forecasts)
-    app.task(name=RETAIN)(retain)
+    for name, task in {REAP: reap, RING: ring_due, FORECAST: write_forecasts, RETAIN: retain}.items():
+        app.task(name=name)(spaced(task, get_settings().reap_every_s / 2))
+
+
+def spaced(task: Callable[[], None], apart_s: float) -> Callable[[], None]:
+    """The task, but for messages that follow one another too soon: those that piled up while nobody listened."""
+    last_s = -math.inf
+
+    def run() -> None:
+        nonlocal last_s
+        if time.monotonic() - last_s >= apart_s:
+            last_s = time.monotonic()
+            task()
+
+    return run
 
 
 def claim() -> None:
