@@ -4,14 +4,15 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from worker.stages.cpu_attention import NAME, causal_products, use_where_it_fits
+from worker.stages.cpu_attention import BLOCK, NAME, causal_products, use_where_it_fits
 
 
 @pytest.mark.parametrize("key_heads", [4, 2, 1])
-def test_products_are_causal_attention(key_heads: int) -> None:
+@pytest.mark.parametrize("length", [9, BLOCK, 2 * BLOCK + 1])
+def test_products_are_causal_attention(key_heads: int, length: int) -> None:
     torch.manual_seed(0)
-    query = torch.randn(2, 4, 9, 8)
-    key, value = torch.randn(2, key_heads, 9, 8), torch.randn(2, key_heads, 9, 8)
+    query = torch.randn(2, 4, length, 8)
+    key, value = torch.randn(2, key_heads, length, 8), torch.randn(2, key_heads, length, 8)
     found, _ = causal_products(torch.nn.Module(), query, key, value, None, scaling=8**-0.5)
     expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
     assert torch.allclose(found, expected.transpose(1, 2), atol=1e-6)

@@ -13,6 +13,8 @@ from transformers import AttentionInterface, PreTrainedModel
 
 NAME = "causal_products"
 LIMIT_BYTES = 2 * 1024**3
+BLOCK = 192
+"""So many queries at a time attend to the keys up to the last of them: later ones are not computed at all."""
 
 
 def use_where_it_fits(model: PreTrainedModel, rows: int, longest: int) -> None:
@@ -31,7 +33,14 @@ def causal_products(
     shared_by = query.shape[1] // key.shape[1]
     if shared_by > 1:
         key, value = key.repeat_interleave(shared_by, dim=1), value.repeat_interleave(shared_by, dim=1)
-    length = query.shape[2]
-    future = torch.full((length, length), -1e4, dtype=query.dtype).triu(1)
-    weights = ((query * scaling) @ key.transpose(-1, -2) + future).softmax(-1)
-    return (weights @ value).transpose(1, 2).contiguous(), None
+    shape, length = query.shape, query.shape[2]
+    queries, keys, values = (part.reshape(-1, length, part.shape[3]) for part in (query, key, value))
+    future = torch.full((length, length), -1e4, dtype=query.dtype).triu(1).expand(len(queries), length, length)
+    blocks = []
+    for first in range(0, length, BLOCK):
+        last = min(first + BLOCK, length)
+        scores = torch.baddbmm(
+            future[:, first:last, :last], queries[:, first:last], keys[:, :last].transpose(1, 2), alpha=scaling
+        )
+        blocks.append(scores.softmax(-1) @ values[:, :last])
+    return torch.cat(blocks, dim=1).view(shape).transpose(1, 2).contiguous(), None

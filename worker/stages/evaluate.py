@@ -4,6 +4,9 @@ Reads `evaluation.json` (an `EvaluationRun`) and writes `evaluate.json`.  The AP
 which the SDK reads by itself, so that no file holds it.
 """
 
+if __name__ == "__main__":
+    import worker.stages.without_torch  # noqa: F401  for its effect on what follows
+
 import asyncio
 import json
 import math
@@ -12,8 +15,9 @@ from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from openai import APIError, AsyncOpenAI
+from openai import APIError, AsyncOpenAI, BadRequestError
 
+from core.errors import BadData
 from core.rows import Row
 from core.storage import read_json
 from worker.stages.evaluate_run import EvaluationRun
@@ -76,6 +80,10 @@ def main(run: RunDir) -> None:
     spec = EvaluationRun.model_validate(read_json(run.path / "evaluation.json"))
     try:
         scores = asyncio.run(measure(run, spec))
+    except BadRequestError as error:  # the same request would be refused again
+        raise BadData(
+            f"the endpoint refuses an evaluation row: {error}; shorten the row, or lower evaluation.max_tokens"
+        ) from error
     except APIError as error:
         message = f"the endpoint {spec.base_url} failed while {spec.model} was measured: {error}"
         raise StageFailure(Exit.RETRY, "endpoint_failed", message) from error

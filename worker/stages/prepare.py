@@ -3,6 +3,9 @@
 Rows longer than `max_seq_length` are dropped and counted: a cut answer teaches the model not to stop.
 """
 
+if __name__ == "__main__":
+    import worker.stages.without_torch  # noqa: F401  for its effect on what follows
+
 import time
 from collections.abc import Iterator
 from typing import Any

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from bitsandbytes.nn import Linear4bit
 from datasets import Dataset
 from torch.utils.data import Sampler
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -22,6 +23,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 from core.spec import StageSpec
 from core.storage import fsync_tree
 from worker.stages.checkpoints import discard_after, last_complete
+from worker.stages.cpu_allocator import keep_freed_memory
 from worker.stages.cpu_attention import use_where_it_fits
 from worker.stages.failures import is_out_of_memory
 from worker.stages.progress import Progress
@@ -66,13 +68,14 @@ def train(run: RunDir, spec: StageRun) -> None:
         callbacks=[progress],
     )
     if not torch.cuda.is_available():
+        keep_freed_memory()
         use_where_it_fits(model, spec.stage.batch_size, max(rows["length"]))
     trainer.rows = RowOrder(list(rows["length"]), spec.seed)
     # TRL casts LoRA weights of a 4-bit base to bf16; in float32 a killed and resumed run ends with the same bits.
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
-    run.emit("device", **device(spec.stage, model))
+    run.emit("device", **device(model, trainer))
     checkpoint = last_complete(run.path / "checkpoints", progress.skipped)
     run.check_newest()
     discard_after(run.path / "checkpoints", checkpoint)
@@ -132,19 +135,19 @@ def config(spec: StageRun, checkpoints: Path) -> SFTConfig:
     )
 
 
-def device(stage: StageSpec, model: PreTrainedModel) -> dict[str, Any]:
-    """What the job's record says about where and how it trained."""
+def device(model: PreTrainedModel, trainer: Trainer) -> dict[str, Any]:
+    """What the job's record says about where and how it trains: looked up, not what was asked for."""
     cuda = torch.cuda.is_available()
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    four_bit = any(isinstance(module, Linear4bit) for module in model.modules())
     return {
         "backend": "cuda" if cuda else "cpu",
         "name": torch.cuda.get_device_name() if cuda else f"{torch.get_num_threads()} threads",
         "memory_bytes": torch.cuda.get_device_properties(0).total_memory if cuda else None,
-        "base_weights": "nf4" if stage.load_in_4bit else "bf16",
-        "compute": "bf16",
-        "optimizer": stage.optimizer if cuda or stage.optimizer != "adamw_8bit" else "adamw_torch_fused",
+        "base_weights": "nf4" if four_bit else str(model.dtype).removeprefix("torch."),
+        "compute": str(model.dtype).removeprefix("torch."),
+        "optimizer": trainer.args.optim,
         "gradient_checkpointing": "unsloth" if cuda else "off",
-        "trainable_parameters": trainable,
+        "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "versions": {"torch": torch.__version__, "unsloth": unsloth.__version__},
     }
 
