@@ -29,7 +29,7 @@ check: setup ## ruff, mypy strict, the import rule, the lock files, `alembic che
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_imports.py tests/test_requirements.py tests/cli/test_migrate.py
+	$(BIN)/python -m pytest -q tests/test_imports.py tests/test_requirements.py tests/core/test_migrations.py
 
 format: setup ## rewrite the code as `make check` wants it
 	$(BIN)/ruff check --fix .

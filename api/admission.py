@@ -73,6 +73,8 @@ def _datasets(spec: JobSpec) -> Iterator[tuple[str, DatasetSpec]]:
         data = getattr(spec.evaluation, name)
         if data is not None:
             yield f"evaluation.{name}.source", data
+    for name, data in spec.evaluation.more_tools.items():
+        yield f"evaluation.more_tools.{name}.source", data
 
 
 def _local_file(data: DatasetSpec, param: str) -> Path | None:

@@ -58,9 +58,13 @@ def _main_job(system: System, client: Client, console: Console) -> dict[str, Any
     stages = client.get(f"/jobs/{job['id']}/scorecard")["stages"]
     print_scorecard(stages, console)
     print_answers(stages, console)
+    trained = [stage["name"] for stage in job["spec"]["stages"]]
+    if list(stages) != ["base", *trained]:
+        raise DemoFailed(f"measured were {', '.join(stages)} and not base, {', '.join(trained)}: see the events above")
     console.rule("[bold]4. Talking to the model")
     _talk(system, console)
-    trained = [stage["name"] for stage in job["spec"]["stages"]]
+    if stream.failed or not stream.requests:
+        raise DemoFailed(f"of {stream.requests} streamed requests {stream.failed} failed: {stream.errors[:3]}")
     metrics = (m for name in trained for m in client.every(f"/jobs/{job['id']}/metrics", stage=name))
     train_s = sum(metric["step_s"] for metric in metrics)
     console.print(
@@ -80,7 +84,9 @@ def _main_job(system: System, client: Client, console: Console) -> dict[str, Any
 def _start_from_the_base(client: Client, console: Console) -> None:
     """After an earlier demo its tuned model is live; put the base back, so that it is measured first again."""
     live = [d for d in client.every("/deployments", limit=20) if d["status"] == DeploymentStatus.LIVE]
-    base = next((m["id"] for m in client.every("/models") if m["stage"] == "base"), None)
+    wanted_base = json.loads(SPEC.read_bytes())["base_model"]
+    bases = (m["id"] for m in client.every("/models") if m["stage"] == "base" and m["base_model"] == wanted_base)
+    base = next(bases, None)
     if not live or base is None or live[0]["model"] == base:
         return
     console.print(f"Putting {base} back in place of {live[0]['model']}", highlight=False)

@@ -1,4 +1,4 @@
-"""`tunesmith jobs …`: submit, list, show, watch and cancel."""
+"""`tunesmith jobs …`: submit, list, show, watch, cancel, pause, resume, retry."""
 
 import sys
 from pathlib import Path
@@ -85,9 +85,31 @@ def watch_job(job_id: JobId) -> None:
 
 @app.command()
 def cancel(job_id: JobId, as_json: AsJson = False) -> None:
-    """Cancel a job."""
+    """Cancel a job; its last checkpoint stays."""
+    _wish("cancel", job_id, as_json)
+
+
+@app.command()
+def pause(job_id: JobId, as_json: AsJson = False) -> None:
+    """Pause a job after the step that it is in."""
+    _wish("pause", job_id, as_json)
+
+
+@app.command()
+def resume(job_id: JobId, as_json: AsJson = False) -> None:
+    """Put a paused job back into the queue; it goes on from its last checkpoint."""
+    _wish("resume", job_id, as_json)
+
+
+@app.command()
+def retry(job_id: JobId, as_json: AsJson = False) -> None:
+    """Put a failed or cancelled job back into the queue; it goes on from its last checkpoint."""
+    _wish("retry", job_id, as_json)
+
+
+def _wish(wish: str, job_id: str, as_json: bool) -> None:
     with Client(get_settings()) as client:
-        job = client.post(f"/jobs/{job_id}/cancel")
+        job = client.post(f"/jobs/{job_id}/{wish}")
     if as_json:
         print_json(open_console(), job)
     else:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 LOG = PROJECT / "var" / "log" / "setup.log"
-OLDEST_PYTHON = (3, 11)
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 14)
 NEEDED_BYTES = 6_000_000_000
 PIP = "26.3"
 TORCH = "2.13.0"
@@ -97,7 +97,7 @@ def install_torch(step: Step) -> None:
             step,
             "--no-deps",
             "--retries",
-            "0",
+            "1",
             "--timeout",
             "8",
             f"torch=={TORCH}+cpu",
@@ -105,6 +105,7 @@ def install_torch(step: Step) -> None:
             TORCH_INDEX,
         )
     except subprocess.CalledProcessError:
+        print(f"{TORCH_INDEX} cannot be reached: taking torch from the usual index ... ", end="", flush=True)
         # A build for another device needs its runtime packages: here pip may add what torch asks for.
         _pip(step, f"torch=={TORCH}")
 
@@ -126,10 +127,10 @@ def install_plugin(step: Step) -> None:
 
 def check_machine() -> None:
     """Refuse early what would fail late: an old Python, one without venv, a full disk, a folder of someone else."""
-    if sys.version_info < OLDEST_PYTHON:
-        wanted, found = ".".join(map(str, OLDEST_PYTHON)), ".".join(map(str, sys.version_info[:3]))
+    if not OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
+        oldest, newest, found = (".".join(map(str, v)) for v in (OLDEST_PYTHON, NEWEST_PYTHON, sys.version_info[:3]))
         raise SetupError(
-            f"Python {wanted} or newer is needed, this is {found}: `make PYTHON=python3.12 …` names another"
+            f"Python {oldest} to {newest} is needed, this is {found}: `make PYTHON=python3.12 …` names another"
         )
     try:
         import ensurepip  # noqa: F401

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _GPU_FILES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
@@ -20,8 +21,18 @@ class Device:
 
 
 def has_gpu() -> bool:
-    """Whether the machine shows an NVIDIA GPU."""
-    return any(file.exists() for file in _GPU_FILES)
+    """Whether the machine shows an NVIDIA GPU that is to be used.
+
+    Where this environment's torch is built for the CPU, as `make setup` makes it, the GPU is left alone.
+    """
+    return any(file.exists() for file in _GPU_FILES) and not _is_built_for_cpu()
+
+
+def _is_built_for_cpu() -> bool:
+    try:
+        return version("torch").endswith("+cpu")
+    except PackageNotFoundError:  # an image of the api or the gateway, which need no torch
+        return False
 
 
 @lru_cache

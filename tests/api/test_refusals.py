@@ -121,6 +121,11 @@ def test_a_data_set_that_is_not_there(refusal: Refusal, services: Services, base
     assert refusal.of(job_on(base_model, source))["param"] == "stages[0].data.source"
 
 
+def test_a_further_evaluation_set_that_is_not_there(refusal: Refusal, base_model: Path, rows: str) -> None:
+    body = {**job_on(base_model, rows), "evaluation": {"more_tools": {"hard": {"source": "absent.jsonl"}}}}
+    assert refusal.of(body)["param"] == "evaluation.more_tools.hard.source"
+
+
 @pytest.mark.parametrize("source", ["../outside.jsonl", "/etc/hosts.json", "link.jsonl"])
 def test_a_data_set_outside_of_the_data_root(
     refusal: Refusal, services: Services, base_model: Path, source: str

@@ -1,5 +1,6 @@
 """`tunesmith up` as a real process in a home of its own, and what is left of it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from openai import OpenAI
 
 from tests.waiting import wait_until
@@ -26,6 +28,7 @@ class RunningSystem:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("TUNESMITH_", "VLLM_")) and k not in _URLS}
         self.environment = {**clean, "TUNESMITH_HOME": str(home), **environment}
         self.process: subprocess.Popen[bytes] | None = None
+        self._seen: set[psutil.Process] = set()
 
     def start(self) -> None:
         """Start, and wait until everything is healthy."""
@@ -40,6 +43,7 @@ class RunningSystem:
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it as a person would, or worse."""
         if self.process is not None:
+            self.look(self.process.pid)
             self.process.send_signal(how)
             self.process.wait(90)
             self.process = None
@@ -98,15 +102,21 @@ class RunningSystem:
         wait_until(reached, deadline_s)
         return self.job(job_id)
 
+    def look(self, launcher_pid: int) -> None:
+        """Remember every process that runs below the launcher now."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            launcher = psutil.Process(launcher_pid)
+            self._seen |= {launcher, *launcher.children(recursive=True)}
+
     def processes(self) -> dict[int, str]:
         """Every living process that was started for this home: pid and command line."""
-        found, mark = {}, f"TUNESMITH_HOME={self.home}".encode()
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                if mark in (entry / "environ").read_bytes().split(b"\0"):
-                    found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
-            except OSError:  # it ended meanwhile
-                continue
+        if self.process is not None:
+            self.look(self.process.pid)
+        found: dict[int, str] = {}
+        for process in self._seen:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                    found[process.pid] = " ".join(process.cmdline())
         return found
 
 
