@@ -5,12 +5,13 @@ from typing import Any, Generic, Literal, Self, TypeVar, overload
 
 from pydantic import BaseModel, Field
 
+from core.forecast import shown
 from core.job_files import Artefact, Kind
 from core.memory import GIB
 from core.models import Deployment, Event, Job, Metric, Model, Run, Worker
 from core.settings import get_settings
 from core.stalls import stalled
-from core.states import HELD, DeploymentStatus, JobStatus
+from core.states import DeploymentStatus, JobStatus
 
 
 class ErrorDetail(BaseModel):
@@ -89,7 +90,8 @@ class JobView(BaseModel):
     priority: int
     memory_gb: float = Field(description="what training needs; smaller workers leave the job, and 0 fits any")
     stalled: str | None = Field(description="why a running job is thought to hang; null while it moves")
-    queue_position: int | None = Field(description="1 is next; null when not queued, or far behind")
+    queue_position: int | None = Field(description="1 is next; null when not queued, far behind, or kept back")
+    waiting_for: str | None = Field(description="what keeps a queued job back, other than those before it")
     expected_start: list[int] | None = Field(description="earliest and latest time; null when not known")
     expected_end: list[int] | None = Field(description="earliest and latest time; null when not known")
     checkpoint: dict[str, Any] | None = Field(description="the last whole checkpoint: stage and step")
@@ -103,15 +105,13 @@ class JobView(BaseModel):
 
     @classmethod
     def of(cls, job: Job, result_models: list[str]) -> Self:
-        is_queued, forecast = job.status == JobStatus.QUEUED, job.forecast or {}
-        if not is_queued and job.status not in HELD:
-            forecast = {}
+        is_queued, forecast = job.status == JobStatus.QUEUED, shown(job, get_settings().reap_every_s)
         return cls(
             id=job.id,
             project=job.project,
             status=job.status,
-            stage=job.stage,
-            progress=job.progress,
+            stage=None if is_queued else job.stage,
+            progress=None if is_queued else job.progress,
             error=job.error,
             spec=job.spec,
             plan=Plan.model_validate(job.plan),
@@ -119,8 +119,9 @@ class JobView(BaseModel):
             priority=job.priority,
             memory_gb=round(job.memory_bytes / GIB, 2),
             stalled=stalled(job, get_settings().stalled_after_s),
-            queue_position=forecast.get("position") if is_queued else None,
-            expected_start=forecast.get("start") if is_queued else None,
+            queue_position=forecast.get("position"),
+            waiting_for=forecast.get("waiting_for"),
+            expected_start=forecast.get("start"),
             expected_end=forecast.get("end"),
             checkpoint=job.checkpoint,
             adjustments=job.adjustments,

@@ -98,6 +98,27 @@ def desired(session: Session, alias: str) -> Deployment | None:
     return session.scalar(query.order_by(Deployment.seq.desc()).limit(1))
 
 
+def replaced_by(session: Session, alias: str, model_id: str, job_id: str) -> str | None:
+    """The model that took the place of the job's own one, if that was live and is wanted no more."""
+    was_live = select(Deployment.id).join(Model, Model.id == Deployment.model_id)
+    was_live = was_live.where(Deployment.alias == alias, Deployment.job_id == job_id, Model.id == model_id)
+    # One of the same name that the job has made anew since then has yet to have its turn.
+    was_live = was_live.where(Deployment.live_at >= Model.created_at)
+    newest = desired(session, alias)
+    if newest is None or newest.model_id == model_id or session.scalar(was_live.limit(1)) is None:
+        return None
+    return newest.model_id
+
+
+def withdraw(session: Session, job_id: str) -> None:
+    """Take back what a job asked for and the gateway has not begun."""
+    session.execute(
+        update(Deployment)
+        .where(Deployment.job_id == job_id, Deployment.status == DeploymentStatus.PENDING)
+        .values(status=DeploymentStatus.SUPERSEDED)
+    )
+
+
 def live(session: Session) -> list[tuple[Deployment, Model]]:
     """Every live deployment with its model, the newest first: what the gateway must serve after a restart."""
     query = select(Deployment, Model).join(Model, Model.id == Deployment.model_id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Text, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from core.models import Job, Phase
@@ -72,7 +72,9 @@ def phases_of(job: Job) -> list[PhaseKey]:
 
 def history(session: Session, base_model: str) -> History:
     """What the latest jobs on the same base model took."""
-    latest = select(Job.id).where(Job.status == JobStatus.SUCCEEDED, Job.spec["base_model"].astext == base_model)
+    # Both spelled as in their index: what came as a parameter would match the index in some plans only.
+    base, succeeded = literal_column("(jobs.spec ->> 'base_model')", Text), literal_column("'succeeded'", Text)
+    latest = select(Job.id).where(Job.status == succeeded, base == base_model)
     latest = latest.order_by(Job.seq.desc()).limit(_JOBS_OF_HISTORY)
     seconds = func.sum(func.extract("epoch", Phase.ended_at - Phase.started_at))
     rows = session.execute(

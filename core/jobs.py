@@ -169,7 +169,10 @@ def pause(session: Session, job_id: str, reason: str = "Pause requested") -> Job
 
 
 def resume(session: Session, job_id: str) -> Job:
-    """Queue a paused job again, to go on from its last checkpoint.  One that was not paused goes on anyway."""
+    """Queue a paused job again, to go on from its last checkpoint.  One that was not paused goes on anyway.
+
+    It waits no longer after an earlier failure, and its end is forecast anew: the pause was nobody's forecast.
+    """
     job = _locked(session, job_id)
     if job.status == JobStatus.PAUSING:
         raise StillStopping(f"job {job_id} is still saving its checkpoint: resume it when it is paused, in a moment")
@@ -179,6 +182,7 @@ def resume(session: Session, job_id: str) -> Job:
         raise Conflict(
             f"job {job_id} is {job.status}: only a paused job can be resumed, a failed or cancelled one retried"
         )
+    job.not_before, job.forecast = None, None
     return _moved(session, job, JobStatus.QUEUED, "Resume requested")
 
 
@@ -191,7 +195,7 @@ def retry(session: Session, job_id: str) -> Job:
         return job
     if job.status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
         raise Conflict(f"job {job_id} is {job.status}: only a failed or cancelled job can be retried")
-    job.failures, job.error, job.finished_at, job.not_before = 0, None, None, None
+    job.failures, job.error, job.finished_at, job.not_before, job.forecast = 0, None, None, None, None
     return _moved(session, job, JobStatus.QUEUED, "Retry requested")
 
 

@@ -56,14 +56,14 @@ class Worker(Base):
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     job_id: Mapped[str | None]
-    claims: Mapped[int] = mapped_column(server_default="0")
 
 
 class Job(Base):
     """A requested spec and where it stands.
 
     `seq` orders lists and is a job's age in the queue; the lease columns say which run owns the job; `failures`
-    counts the runs in a row that were lost or broke off without getting as far as a new checkpoint.
+    counts the runs in a row that were lost or broke off without getting as far as a new checkpoint, and `passed_over`
+    the claims that left the job, though it was the oldest, for a better one.
     """
 
     __tablename__ = "jobs"
@@ -76,6 +76,7 @@ class Job(Base):
     plan: Mapped[dict[str, Any]]
     priority: Mapped[int] = mapped_column(Integer, server_default="0")
     memory_bytes: Mapped[int] = mapped_column(server_default="0")
+    passed_over: Mapped[int] = mapped_column(Integer, server_default="0")
     not_before: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
@@ -103,6 +104,12 @@ class Job(Base):
         Index("ix_jobs_oldest", "project", seq, postgresql_where=text("status = 'queued'")),
         Index("ix_jobs_status", "status", "seq"),
         Index("ix_jobs_metadata", text("(spec -> 'metadata') jsonb_path_ops"), postgresql_using="gin"),
+        Index("ix_jobs_history", text("(spec ->> 'base_model')"), seq, postgresql_where=text("status = 'succeeded'")),
+        Index(
+            "ix_jobs_local_base",
+            text("(spec ->> 'base_model')"),
+            postgresql_where=text(r"status <> 'succeeded' AND (spec ->> 'base_model') ~ '^\.{0,2}/'"),
+        ),
         Index("ix_jobs_lease", "lease_expires_at", postgresql_where=text("lease_token IS NOT NULL")),
         Index("uq_jobs_idempotency", "project", "idempotency_key", unique=True),
     )

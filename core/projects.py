@@ -3,6 +3,8 @@
 A Session is a transaction that the caller commits.
 """
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import func, select
@@ -48,15 +50,29 @@ def every(session: Session) -> list[Project]:
 def over_budget(session: Session) -> list[str]:
     """Ids of the jobs at work whose project has used up its hours."""
     limited = session.scalars(select(Project).where(Project.gpu_hours.is_not(None)))
-    spent = [project.name for project in limited if used_s(session, project) >= (project.gpu_hours or 0) * 3600]
+    running = running_s(session)
+    spent = [project.name for project in limited if left_s(project, running) <= 0]
     return list(session.scalars(select(Job.id).where(Job.project.in_(spent), Job.status.in_(WORKING))))
 
 
 def used_s(session: Session, project: Project) -> float:
     """Seconds that workers have spent on the project's jobs, those at work now included."""
-    running = (
-        select(func.coalesce(func.sum(func.extract("epoch", func.now() - Run.started_at)), 0.0))
-        .join(Job, (Job.id == Run.job_id) & (Job.attempt == Run.attempt))
-        .where(Job.project == project.name, Job.lease_token.is_not(None))
+    return project.used_s + running_s(session).get(project.name, 0.0)
+
+
+def running_s(session: Session) -> dict[str, float]:
+    """Seconds that the jobs at work have run by now, in all, by project."""
+    query = (
+        select(Job.project, func.sum(func.extract("epoch", func.now() - Run.started_at)))
+        .join(Run, (Job.id == Run.job_id) & (Job.attempt == Run.attempt))
+        .where(Job.lease_token.is_not(None))
+        .group_by(Job.project)
     )
-    return project.used_s + float(session.scalar(running) or 0.0)
+    return {name: float(seconds) for name, seconds in session.execute(query)}
+
+
+def left_s(project: Project, running_s: Mapping[str, float]) -> float:
+    """Seconds that the project's budget still holds; infinity without one."""
+    if project.gpu_hours is None:
+        return math.inf
+    return project.gpu_hours * 3600 - project.used_s - running_s.get(project.name, 0.0)

@@ -1,7 +1,7 @@
 """What may go from the disk, and when: the `keep` rules of a job's spec, applied by a sweep.
 
 Never touched: a job that is not final, what a failed or cancelled one needs for a retry (until its `days` are over),
-and a model that is deployed, about to be, next in line for a rollback, or the base of an unfinished job.
+and a model that is deployed, about to be, next in line for a rollback, or the base of a job that may yet train on it.
 
 Removing takes three steps, and the next sweep finishes what an interrupted one began.  (1) One transaction marks the
 models' rows, under locks that a request to deploy waits for: only one of the two can win.  (2) Another one locks the
@@ -17,7 +17,7 @@ from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import Float, Text, func, literal_column, or_, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -33,6 +33,9 @@ from core.storage import resolve
 
 log = logging.getLogger(__name__)
 _BATCH = 500
+# Spelled as in their index, which holds few rows: most jobs succeed, or name a base of the hub.
+_BASE_MODEL = literal_column("(jobs.spec ->> 'base_model')", Text)
+_HAS_LOCAL_BASE = text(r"jobs.status <> 'succeeded' AND (jobs.spec ->> 'base_model') ~ '^\.{0,2}/'")
 
 
 @dataclass(frozen=True)
@@ -199,9 +202,10 @@ def _in_use(session: Session, model_ids: list[str]) -> bool:
 
 
 def _is_base(session: Session, folder: Path) -> bool:
-    """Whether a job that is not final trains on the model in this folder."""
-    base = Job.spec["base_model"].astext
-    query = select(base).where(Job.status.in_(set(JobStatus) - FINAL), base.regexp_match(r"^\.{0,2}/")).distinct()
+    """Whether a job trains on the model in this folder: one that is not final, or that may still be retried."""
+    days = Job.spec["keep"]["days"].astext.cast(Float)
+    is_kept = or_(days.is_(None), Job.finished_at > func.now() - days * timedelta(days=1))
+    query = select(_BASE_MODEL).where(_HAS_LOCAL_BASE, or_(Job.status.not_in(FINAL), is_kept)).distinct()
     return any(Path(name).resolve() == folder.resolve() for name in session.scalars(query))
 
 

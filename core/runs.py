@@ -14,6 +14,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core import deployments
 from core.claims import next_job
 from core.errors import LeaseLost
 from core.events import add_event
@@ -21,6 +22,9 @@ from core.forecast import judge
 from core.machine import Device
 from core.models import Evaluation, Job, Metric, Phase, Project, Run, Worker
 from core.states import FINAL, STOPPING, JobStatus, check_job_move
+
+_STEP = ("job_id", "stage", "step")
+_CHUNK = 500  # a statement holds 65,535 values at most, which is 5,957 steps
 
 
 @dataclass(frozen=True)
@@ -83,36 +87,47 @@ def _owned(status: str | None, lease: Lease) -> JobStatus:
 
 
 def hold(session: Session, lease: Lease) -> Job:
-    """Lock the job's row for this run's writes; LeaseLost when another run owns it."""
-    job = session.scalar(select(Job).where(Job.id == lease.job_id, Job.lease_token == lease.token).with_for_update())
+    """Lock the job's row for this run's writes; LeaseLost when another run owns it.
+
+    What the session had read before the lock is read again: a wish to stop may have come in between.
+    """
+    query = select(Job).where(Job.id == lease.job_id, Job.lease_token == lease.token).with_for_update()
+    job = session.scalar(query, execution_options={"populate_existing": True})
     if job is None:
         raise LeaseLost(f"run {lease.attempt} of job {lease.job_id} lost its lease")
     return job
 
 
-def move(session: Session, lease: Lease, target: JobStatus, *, stage: str | None = None) -> None:
-    """Enter a working state; a job that was asked to stop stays as it is."""
+def move(session: Session, lease: Lease, target: JobStatus, *, stage: str | None = None) -> JobStatus:
+    """Enter a working state; a job that was asked to stop stays as it is.  Returns the state that the job is in now."""
     job = hold(session, lease)
     if job.status in STOPPING:
-        return
+        return JobStatus(job.status)
     check_job_move(job.id, job.status, target)
     job.status, job.stage, job.progress, job.progress_at = target, stage, None, func.now()
     _close_phase(session, lease)
     _open_phase(session, lease, target, stage)
     add_event(session, job.id, f"job.{target}", f"{target.capitalize()}{f' {stage}' if stage else ''}", lease.attempt)
+    return target
 
 
 def record_progress(
     session: Session, lease: Lease, progress: dict[str, Any] | None, metrics: Sequence[dict[str, Any]] = ()
 ) -> None:
-    """Store what the running stage reported; a step seen before (after a resume) is overwritten, never doubled."""
+    """Store what the running stage reported.
+
+    A step seen before (after a resume) is overwritten, never doubled; where nothing differs, it stays that of its run.
+    """
     job = hold(session, lease)
     if progress is not None:
         job.progress, job.progress_at = progress, func.now()
-    if metrics:
-        statement = insert(Metric).values([{**m, "job_id": lease.job_id, "attempt": lease.attempt} for m in metrics])
-        replaced = {c.name: c for c in statement.excluded if c.name not in {"job_id", "stage", "step"}}
-        session.execute(statement.on_conflict_do_update(index_elements=["job_id", "stage", "step"], set_=replaced))
+    rows = [{**metric, "job_id": lease.job_id, "attempt": lease.attempt} for metric in metrics]
+    for first in range(0, len(rows), _CHUNK):
+        statement = insert(Metric).values(rows[first : first + _CHUNK])
+        new = {column.name: column for column in statement.excluded if column.name not in _STEP}
+        measured = [name for name in new if name not in ("attempt", "at")]
+        differs = or_(*(getattr(Metric, name).is_distinct_from(new[name]) for name in measured))
+        session.execute(statement.on_conflict_do_update(index_elements=_STEP, set_=new, where=differs))
 
 
 def record_plan(session: Session, lease: Lease, stage: str, rows: int, steps: int) -> None:
@@ -145,12 +160,14 @@ def record_device(session: Session, lease: Lease, device: dict[str, Any]) -> Non
 
 
 def record_scores(session: Session, lease: Lease, stage: str, model_id: str, scores: dict[str, Any]) -> None:
-    """Store a model's scores; measuring again replaces them."""
+    """Store a model's scores; measuring again replaces them, storing the same ones again changes nothing."""
     hold(session, lease)
     statement = insert(Evaluation).values(job_id=lease.job_id, stage=stage, model_id=model_id, scores=scores)
     session.execute(
         statement.on_conflict_do_update(
-            index_elements=["job_id", "stage"], set_={"scores": scores, "model_id": model_id, "created_at": func.now()}
+            index_elements=["job_id", "stage"],
+            set_={"scores": scores, "model_id": model_id, "created_at": func.now()},
+            where=Evaluation.scores.is_distinct_from(statement.excluded.scores),
         )
     )
 
@@ -158,11 +175,11 @@ def record_scores(session: Session, lease: Lease, stage: str, model_id: str, sco
 def finish(session: Session, lease: Lease, target: JobStatus, error: dict[str, Any] | None = None) -> None:
     """End the run and the job, and give the lease up.
 
-    A job that was being cancelled when it succeeded is cancelled; one that was being paused has succeeded.
+    A job that was being cancelled is cancelled, however its run ended; one that was being paused ends as its run did.
     """
     job = hold(session, lease)
-    if job.status == JobStatus.CANCELLING and target == JobStatus.SUCCEEDED:
-        target = JobStatus.CANCELLED
+    if job.status == JobStatus.CANCELLING:
+        target, error = JobStatus.CANCELLED, None
     _end(session, job, target, str(target), error["message"] if error else f"Job {target}", error)
 
 
@@ -217,7 +234,10 @@ def backoff_s(failures: int) -> float:
 def _end(
     session: Session, job: Job, target: JobStatus, outcome: str, message: str, error: dict[str, Any] | None = None
 ) -> None:
-    """Move the job, close its run, and give the lease up; a job that is queued again is rung for at once."""
+    """Move the job, close its run, and give the lease up; a job that is queued again is rung for at once.
+
+    A model of a job that did not succeed does not go live any more, unless the gateway is at it already.
+    """
     check_job_move(job.id, job.status, target)
     lease = Lease(job.id, job.attempt, uuid.UUID(int=0))
     job.status, job.error = target, error
@@ -227,6 +247,8 @@ def _end(
     run = session.get_one(Run, (job.id, job.attempt))
     run.ended_at, run.outcome, run.reason = func.now(), outcome, message
     _close_phase(session, lease)
+    # The worker before its project, as a claim locks them.
+    session.execute(update(Worker).where(Worker.job_id == job.id).values(job_id=None))
     session.execute(
         update(Project)
         .where(Project.name == job.project)
@@ -235,7 +257,8 @@ def _end(
     if target == JobStatus.SUCCEEDED:
         session.flush()
         judge(session, job)
-    session.execute(update(Worker).where(Worker.job_id == job.id).values(job_id=None))
+    else:
+        deployments.withdraw(session, job.id)
     level = {JobStatus.FAILED: "error", JobStatus.QUEUED: "warning"}.get(target, "info")
     add_event(session, job.id, f"job.{target}", message, lease.attempt, level=level, data=error)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from core import runs
 from core.deployments import register_model
 from core.ids import model_name
 from core.machine import has_gpu
@@ -66,8 +67,9 @@ class Artefacts:
             concurrency=wanted.concurrency,
         )
 
-    def register(self, session: Session, stage: StageSpec) -> None:
+    def register(self, session: Session, lease: runs.Lease, stage: StageSpec) -> None:
         """Make the stage's merged model known."""
+        runs.hold(session, lease)
         location = model_location(self.job_id, stage.name)
         register_model(
             session,
@@ -79,8 +81,9 @@ class Artefacts:
             job_id=self.job_id,
         )
 
-    def register_base(self, session: Session) -> None:
+    def register_base(self, session: Session, lease: runs.Lease) -> None:
         """Make the base model known, so that it can be served and measured."""
+        runs.hold(session, lease)
         location = str(self.base_path)
         register_model(
             session, self.base_id, stage="base", base_model=self.spec.base_model, location=location, manifest={}

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -19,7 +20,9 @@ from worker.stages.run_dir import Exit
 from worker.stages.takeover import event_files
 
 STOP_GRACE_S = 20
-"""A stopped trainer has so long to finish its step and save."""
+"""A stopped trainer has so long to finish its step and save, or longer if its steps are slow."""
+DRAIN_GRACE_S = 8
+"""The same while the worker shuts down, which must be done within 10 s."""
 _ROOT = Path(__file__).parent.parent
 _POLL_S = 0.1
 
@@ -46,14 +49,32 @@ def run_program(
 
     Raises ProgramFailed, LeaseLost, or Stopped.
     """
-    result = run_dir / f"{name}.json"
+    result, pace = run_dir / f"{name}.json", Pace()
     events = _EventReader(run_dir / "events.jsonl")
     before = [event for file in event_files(run_dir) for event in _EventReader(file).read()] + events.read()
-    on_events([event for event in before if event["type"] == "step" and name == "sft"])
+    on_events([event for event in pace.seen(before) if event["type"] == "step" and name == "sft"])
     if result.exists():
         return _read(result)
     events.errors.clear()
     log_path = run_dir / f"{name}.log"
+    child, log_start = _start(name, run_dir, log_path, env)
+    try:
+        with keeper.guarding(child.pid):
+            _wait(child, keeper, pace, lambda: on_events(pace.seen(events.read())))
+    finally:
+        _kill_group(child)
+    on_events(events.read())
+    if child.returncode == Exit.DONE:
+        return _read(result)
+    if child.returncode == Exit.SUPERSEDED:
+        raise LeaseLost(f"run {keeper.lease.attempt} of job {keeper.lease.job_id} lost its lease: {run_dir} is taken")
+    if (reason := keeper.stop_reason) is not None:
+        raise Stopped(reason)
+    raise failure_of(name, child.returncode, events.errors, log_path, log_start)
+
+
+def _start(name: str, run_dir: Path, log_path: Path, env: dict[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the program in a process group of its own; also returns where its part of the log begins."""
     with log_path.open("ab") as log:
         log_start = log.tell()
         child = subprocess.Popen(
@@ -66,27 +87,45 @@ def run_program(
             preexec_fn=bound_to_this_process(),
             env={**os.environ, "PYTHONUNBUFFERED": "1", **env},
         )
-    try:
-        stop_by: float | None = None
-        while child.poll() is None:
-            time.sleep(_POLL_S)
-            on_events(events.read())
-            keeper.tick()
-            if keeper.stop_reason is not None and stop_by is None:
-                child.send_signal(signal.SIGTERM)
-                stop_by = time.monotonic() + STOP_GRACE_S
-            if stop_by is not None and time.monotonic() > stop_by:
-                child.kill()
-    finally:
-        _kill_group(child)
-    on_events(events.read())
-    if child.returncode == Exit.DONE:
-        return _read(result)
-    if child.returncode == Exit.SUPERSEDED:
-        raise LeaseLost(f"run {keeper.lease.attempt} of job {keeper.lease.job_id} lost its lease: {run_dir} is taken")
-    if (reason := keeper.stop_reason) is not None:
-        raise Stopped(reason)
-    raise failure_of(name, child.returncode, events.errors, log_path, log_start)
+    return child, log_start
+
+
+def _wait(child: subprocess.Popen[bytes], keeper: LeaseKeeper, pace: "Pace", report: Callable[[], None]) -> None:
+    """Wait until the program ends; one that should stop is asked to, and killed when its grace is over."""
+    stop_by, was_asked, was_hurried = math.inf, False, False
+    while child.poll() is None:
+        time.sleep(_POLL_S)
+        with contextlib.suppress(Stopped):  # said while Postgres is away: the program still has its grace
+            report()
+        keeper.tick()
+        if keeper.stop_reason is not None and not was_asked:
+            child.send_signal(signal.SIGTERM)
+            stop_by, was_asked = time.monotonic() + pace.stop_grace_s, True
+        if keeper.is_draining and not was_hurried:
+            stop_by, was_hurried = min(stop_by, time.monotonic() + DRAIN_GRACE_S), True
+        if time.monotonic() > stop_by:
+            child.kill()
+
+
+class Pace:
+    """How long a trainer's last step took, and saving its last checkpoint, from its events."""
+
+    def __init__(self) -> None:
+        self.step_s = self.save_s = self.step_at = 0.0
+
+    def seen(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Take note of the events, and return them."""
+        for event in events:
+            if event["type"] == "step":
+                self.step_s, self.step_at = event.get("step_s", 0.0), event.get("at", 0.0)
+            elif event["type"] == "checkpoint":
+                self.save_s = max(0.0, event.get("at", 0.0) - self.step_at)
+        return events
+
+    @property
+    def stop_grace_s(self) -> float:
+        """How long the trainer may take to finish its step and save."""
+        return max(STOP_GRACE_S, 2 * self.step_s + self.save_s)
 
 
 def failure_of(

@@ -6,10 +6,12 @@ was stopped.  This is one of the process edges: every error ends the run with a 
 
 import logging
 import signal
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from core import jobs, runs
@@ -18,8 +20,8 @@ from core.retention import stage_ended
 from core.runs import Lease
 from core.settings import get_settings
 from core.spec import JobSpec, StageSpec
-from core.states import JobStatus
-from core.storage import stage_dir, write_json
+from core.states import STOPPING, JobStatus
+from core.storage import read_json, stage_dir, write_json
 from worker.artefacts import Artefacts
 from worker.lease import LeaseKeeper, Stopped
 from worker.live import LiveModel
@@ -31,47 +33,65 @@ from worker.stages.run_dir import Exit
 from worker.stages.takeover import take_over
 
 log = logging.getLogger(__name__)
-PASSING = {Exit.RETRY, Exit.STOPPED, -signal.SIGTERM, -signal.SIGKILL, -signal.SIGBUS}
-"""Ends of a stage program that another try may mend: it said so, or others stopped it, as a kernel short of memory."""
+PASSING = {
+    Exit.RETRY,
+    Exit.STOPPED,
+    *(-sig for sig in (signal.SIGTERM, signal.SIGKILL, signal.SIGBUS, signal.SIGSEGV, signal.SIGABRT)),
+}
+"""Ends of a stage program that another try may mend: it said so, others stopped it (as a kernel short of memory), or a
+driver or a native library fell over."""
+END_PATIENCE_S = 2
+"""A run that was asked to stop waits so long for Postgres to say how it ended; then its lease runs out."""
+Ending = Callable[[Session], None]
 
 
 def run_job(lease: Lease) -> None:
     """Run a claimed job to its end, or until the lease is lost or given back."""
     keeper = LeaseKeeper(lease)
     try:
+        ending = _run(keeper)
+        if ending is not None:
+            keeper.write(ending, END_PATIENCE_S)
+    except (LeaseLost, Stopped, SQLAlchemyError) as error:
+        log.warning("run.abandoned job_id=%s: %s", lease.job_id, error)
+
+
+def _run(keeper: LeaseKeeper) -> Ending | None:
+    """Run the job.  None when that is written down as a success; else the write that ends the run, still to be made."""
+    lease = keeper.lease
+    try:
         job = keeper.write(lambda session: jobs.get(session, lease.job_id))
         JobRun(JobSpec.model_validate(job.spec), keeper, job.adjustments).run()
         keeper.write(lambda session: runs.finish(session, lease, JobStatus.SUCCEEDED))
-    except (LeaseLost, OperationalError) as error:
-        log.warning("run.abandoned job_id=%s: %s", lease.job_id, error)
+    except LeaseLost:
+        raise
     except Stopped as reason:
-        stopped = str(reason)
-        keeper.write(lambda session: runs.stopped(session, lease, stopped))
+        return partial(runs.stopped, lease=lease, reason=str(reason))
     except ProgramFailed as failure:
-        _failed(keeper, failure.code, failure.message, is_passing=failure.exit_code in PASSING)
+        return _failed(lease, failure.code, failure.message, is_passing=failure.exit_code in PASSING)
     except UpstreamFailed as error:
-        _failed(keeper, error.code, error.message, is_passing=True)
+        return _failed(lease, error.code, error.message, is_passing=True)
     except ServiceError as error:
-        _failed(keeper, error.code, error.message)
+        return _failed(lease, error.code, error.message)
     except Exception as error:
         log.exception("run.failed job_id=%s", lease.job_id)
         if is_out_of_space(error):
-            _failed(keeper, "disk_full", out_of_space_message(error, get_settings().storage_path))
-        else:
-            _failed(keeper, "internal_error", f"{type(error).__name__}: {error}")
+            return _failed(lease, "disk_full", out_of_space_message(error, get_settings().storage_path))
+        return _failed(lease, "internal_error", f"{type(error).__name__}: {error}")
+    return None
 
 
-def _failed(keeper: LeaseKeeper, code: str, message: str, is_passing: bool = False) -> None:
-    """End the run; a passing fault leaves the job in the queue, a few times."""
+def _failed(lease: Lease, code: str, message: str, is_passing: bool = False) -> Ending:
+    """The end of a run that failed; a passing fault leaves the job in the queue, a few times."""
 
     def end(session: Session) -> None:
-        error = {"code": code, "message": message, "stage": jobs.get(session, keeper.lease.job_id).stage}
+        error = {"code": code, "message": message, "stage": runs.hold(session, lease).stage}
         if is_passing:
-            runs.retry_later(session, keeper.lease, error, get_settings().max_failures)
+            runs.retry_later(session, lease, error, get_settings().max_failures)
         else:
-            runs.finish(session, keeper.lease, JobStatus.FAILED, error)
+            runs.finish(session, lease, JobStatus.FAILED, error)
 
-    keeper.write(end)
+    return end
 
 
 class JobRun:
@@ -99,15 +119,18 @@ class JobRun:
             stage_ended(stage_dir(self.lease.job_id, stage.name), self.spec.keep)
             last = stage is self.spec.stages[-1]
             if self.spec.deploy.when == "each_stage" or (last and self.spec.deploy.when == "last_stage"):
-                self._deploy(stage.name, self.artefacts.model_name(stage))
-                self._evaluate(stage.name, self.artefacts.model_name(stage))
+                self._measure(stage.name, self.artefacts.model_name(stage))
 
     def _fetch_base(self) -> None:
-        """Make the base model a local folder; a hub model is downloaded once per job."""
-        if not self.spec.base_is_path:
-            folder = self._folder("base")
-            write_json(folder / "fetch.spec.json", {"name": self.spec.base_model})
-            self.artefacts.base_path = Path(self._run("fetch", folder, "base", {})["path"])
+        """Make the base model a folder of this machine; a hub model is downloaded once per job and machine."""
+        if self.spec.base_is_path:
+            return
+        folder = self._folder("base")
+        fetched = folder / "fetch.json"
+        if fetched.exists() and not Path(read_json(fetched)["path"]).is_dir():
+            fetched.unlink()  # another machine's
+        write_json(folder / "fetch.spec.json", {"name": self.spec.base_model})
+        self.artefacts.base_path = Path(self._run("fetch", folder, "base", {})["path"])
 
     def _prepare(self, stage: StageSpec) -> None:
         self._write_spec(stage)
@@ -147,17 +170,32 @@ class JobRun:
         return True
 
     def _register(self, stage: StageSpec) -> None:
-        self.keeper.write(lambda session: self.artefacts.register(session, stage))
+        self.keeper.write(lambda session: self.artefacts.register(session, self.lease, stage))
 
     def _measure_base(self) -> None:
         """Measure the base model before anything else, unless another model is live: users come first."""
-        if (other := self.live.other_than(self.artefacts.base_id)) is not None:
+        base_id = self.artefacts.base_id
+        if not self._was_measured("base") and (other := self.live.other_than(base_id)) is not None:
             message = f"The base model is not measured: {other} is live and stays so until this job's own model"
             self.reporter.event("evaluation.skipped", message)
             return
-        self.keeper.write(self.artefacts.register_base)
-        self._deploy("base", self.artefacts.base_id)
-        self._evaluate("base", self.artefacts.base_id)
+        self.keeper.write(lambda session: self.artefacts.register_base(session, self.lease))
+        self._measure("base", base_id)
+
+    def _measure(self, stage: str, model_id: str) -> None:
+        """Make a model live and measure it, unless it has had its turn: it must not take the place of a newer one."""
+        if self._was_measured(stage):
+            self._store_scores(stage, model_id, read_json(self._folder(stage) / "evaluate.json"))
+        elif (newer := self.live.replaced_by(model_id)) is not None:
+            message = f"{model_id} is not measured: it was live, and {newer} has taken its place"
+            self.reporter.event("evaluation.skipped", message)
+        else:
+            self._deploy(stage, model_id)
+            self._evaluate(stage, model_id)
+
+    def _was_measured(self, stage: str) -> bool:
+        """Whether an earlier run measured the model; it may not have come to store the scores."""
+        return (self._folder(stage) / "evaluate.json").exists()
 
     def _deploy(self, stage: str, model_id: str) -> None:
         self._move(JobStatus.DEPLOYING, stage)
@@ -169,8 +207,11 @@ class JobRun:
         folder = self._folder(stage)
         write_json(folder / "evaluation.json", self.artefacts.evaluation_run(model_id).model_dump(mode="json"))
         scores = self._run("evaluate", folder, stage, {"OPENAI_API_KEY": get_settings().require_admin_key()})
-        self.keeper.write(lambda session: runs.record_scores(session, self.lease, stage, model_id, scores))
+        self._store_scores(stage, model_id, scores)
         self.reporter.event("evaluation.done", f"Measured {stage}", {"stage": stage})
+
+    def _store_scores(self, stage: str, model_id: str, scores: dict[str, Any]) -> None:
+        self.keeper.write(lambda session: runs.record_scores(session, self.lease, stage, model_id, scores))
 
     def _program(self, name: str, stage: StageSpec) -> dict[str, Any]:
         return self._run(name, self._folder(stage.name), stage.name, {})
@@ -186,4 +227,7 @@ class JobRun:
         return result
 
     def _move(self, status: JobStatus, stage: str) -> None:
-        self.keeper.write(lambda session: runs.move(session, self.lease, status, stage=stage))
+        """Enter the state; a job that was asked to stop does not get so far: Stopped."""
+        now = self.keeper.write(lambda session: runs.move(session, self.lease, status, stage=stage))
+        if now in STOPPING:
+            raise Stopped(f"the job is {now}")

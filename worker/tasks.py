@@ -10,7 +10,9 @@ from collections.abc import Callable
 from celery import Celery
 
 from core import forecast, jobs, projects, retention, runs, workers
+from core.claims import fits_another
 from core.db import transaction
+from core.errors import Conflict
 from core.queue import CLAIM, FORECAST, REAP, RETAIN, RING, ring
 from core.settings import get_settings
 from worker import presence
@@ -18,6 +20,8 @@ from worker.runner import run_job
 
 log = logging.getLogger(__name__)
 _RETAIN = "retention"
+KEEPS_AWAY_S = 1.0
+"""Long enough for another worker to hear the doorbell; and so often, at most, one worker passes it on."""
 
 
 def register(app: Celery) -> None:
@@ -41,9 +45,16 @@ def spaced(task: Callable[[], None], apart_s: float) -> Callable[[], None]:
 
 
 def claim() -> None:
-    """Answer a doorbell: claim the best queued job, if there is one, and run it to its end."""
+    """Answer a doorbell: claim the best queued job, if there is one, and run it to its end.
+
+    A doorbell for a larger worker is passed on: it rings again, and this worker keeps away from it for a moment.
+    """
+    device = presence.own_device()
     with transaction() as session:
-        lease = runs.claim(session, presence.name(os.getppid()), presence.own_device(), get_settings().lease_s)
+        lease = runs.claim(session, presence.name(os.getppid()), device, get_settings().lease_s)
+        is_for_another = lease is None and fits_another(session, device)
+    if is_for_another and ring():
+        time.sleep(KEEPS_AWAY_S)
     if lease is None:
         return
     log.info("job.claimed job_id=%s attempt=%d", lease.job_id, lease.attempt)
@@ -55,14 +66,23 @@ def reap() -> None:
     """Requeue the jobs of workers that are gone, and pause those of projects that have used up their hours."""
     with transaction() as session:
         lost = runs.reap(session, get_settings().max_failures)
-        workers.forget_gone(session)
-        for job_id in projects.over_budget(session):
-            jobs.pause(
-                session, job_id, "Paused: the project has used up its GPU hours; raise them, then resume the job"
-            )
     if lost:
         log.warning("job.requeued count=%d", lost)
         ring_due()
+    with transaction() as session:
+        workers.forget_gone(session)
+        spent = projects.over_budget(session)
+    for job_id in spent:
+        _pause(job_id, "Paused: the project has used up its GPU hours; raise them, then resume the job")
+
+
+def _pause(job_id: str, reason: str) -> None:
+    """Pause the job, unless it ended just now."""
+    try:
+        with transaction() as session:
+            jobs.pause(session, job_id, reason)
+    except Conflict as error:
+        log.info("job.not_paused job_id=%s: %s", job_id, error)
 
 
 def ring_due() -> None:

@@ -1,6 +1,6 @@
 """Data-set rows: reading files, and converting every known form to one internal row."""
 
-from core.rows.convert import Row, convert, detect_format
+from core.rows.convert import Row, convert, convert_all, detect_format
 from core.rows.files import RowScan, read_rows, scan
 
-__all__ = ["Row", "RowScan", "convert", "detect_format", "read_rows", "scan"]
+__all__ = ["Row", "RowScan", "convert", "convert_all", "detect_format", "read_rows", "scan"]

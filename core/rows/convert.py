@@ -5,10 +5,12 @@ a JSON string), because that is what chat templates render.
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
+from core.errors import BadData
 from core.rows.python_types import to_json_schema
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -23,11 +25,12 @@ class RowError(ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """One conversation.  `kind` is the row's own tag, by which scores can be grouped."""
+    """One conversation.  `kind` is the row's own tag, by which scores can be grouped; `origin` names it in messages."""
 
     messages: list[dict[str, Any]]
     tools: list[dict[str, Any]] | None
     kind: str | None = None
+    origin: str = field(default="a row", compare=False)
 
     @property
     def trainable(self) -> bool:
@@ -48,6 +51,27 @@ def detect_format(row: dict[str, Any]) -> str:
             return name
     known = "messages (openai, ultrachat), query + answers (xlam), conversations (sharegpt), instruction + output"
     raise RowError("row", f"has the keys {sorted(row)}, which fit no known form; known are {known} (alpaca)")
+
+
+def convert_all(
+    rows: Iterable[tuple[int, dict[str, Any]]], source: str, form: str = "auto", limit: int | None = None
+) -> Iterator[Row]:
+    """The first `limit` numbered rows of a source, converted; BadData when it is empty, and at the first bad row."""
+    is_empty = True
+    for number, raw in islice(rows, limit):
+        is_empty, origin = False, f"{source}, row {number}"
+        try:
+            if form == "auto":
+                form = detect_format(raw)
+            row = replace(convert(raw, form), origin=origin)
+        except RowError as error:
+            raise BadData(f"{origin}: {error}", param="data.source") from None
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            problem = f"is not in {form} form: {type(error).__name__} {error}"
+            raise BadData(f"{origin}: {problem}", param="data.source") from None
+        yield row
+    if is_empty:
+        raise BadData(f"{source} holds no rows; give it at least one", param="data.source")
 
 
 def convert(row: dict[str, Any], form: str) -> Row:

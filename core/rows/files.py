@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import BadData
-from core.rows.convert import Row, RowError, convert, detect_format
+from core.rows.convert import Row, convert_all
 
 
 @dataclass(frozen=True)
@@ -20,22 +20,7 @@ class RowScan:
 
 def read_rows(path: Path, form: str = "auto", limit: int | None = None) -> Iterator[Row]:
     """The first `limit` rows, converted; BadData for an empty file and at the first row that cannot be used."""
-    count = 0
-    for number, raw in _raw_rows(path):
-        if limit is not None and count >= limit:
-            return
-        try:
-            if form == "auto":
-                form = detect_format(raw)
-            yield convert(raw, form)
-        except RowError as error:
-            raise BadData(f"{path.name}, row {number}: {error}", param="data.source") from None
-        except (KeyError, TypeError, AttributeError) as error:
-            problem = f"is not in {form} form: {type(error).__name__} {error}"
-            raise BadData(f"{path.name}, row {number}: {problem}", param="data.source") from None
-        count += 1
-    if count == 0:
-        raise BadData(f"{path.name} holds no rows; give it at least one", param="data.source")
+    return convert_all(_raw_rows(path), path.name, form, limit)
 
 
 def scan(path: Path, form: str = "auto", limit: int | None = None) -> RowScan:

@@ -11,7 +11,7 @@ from core.db import transaction
 from core.errors import Conflict, NotFound
 from core.models import Deployment, Model
 from core.states import DeploymentStatus
-from tests.core.sessions import new_model
+from tests.core.sessions import new_job, new_model
 
 pytestmark = pytest.mark.usefixtures("database")
 ALIAS = "tunesmith"
@@ -98,6 +98,36 @@ def test_a_live_deployment_supersedes_the_one_before() -> None:
         [(deployment, model)] = deployments.live(session)
         assert (deployment.id, model.id) == (second, "b")
         assert deployment.live_at is not None
+
+
+def test_a_jobs_model_that_was_live_is_replaced_once_another_is_wanted() -> None:
+    job_id = new_job()
+    with transaction() as session:
+        own = deployments.request(session, ALIAS, new_model("a"), job_id).id
+    assert replaced(job_id) is None, "it has yet to go live"
+    advance(own, STAGING, LIVE)
+    assert replaced(job_id) is None, "it is live"
+    request(new_model("b"))
+    assert replaced(job_id) == "b"
+    assert replaced(new_job()) is None, "it was another job that made it live"
+    with transaction() as session:
+        session.execute(update(Model).values(created_at=func.now()))
+    assert replaced(job_id) is None, "the model was made anew"
+
+
+def replaced(job_id: str) -> str | None:
+    with transaction() as session:
+        return deployments.replaced_by(session, ALIAS, "a", job_id)
+
+
+def test_only_what_the_gateway_has_not_begun_is_withdrawn() -> None:
+    job_id = new_job()
+    with transaction() as session:
+        ids = [deployments.request(session, ALIAS, new_model(name), job_id).id for name in "ab"]
+    advance(ids[0], STAGING)
+    with transaction() as session:
+        deployments.withdraw(session, job_id)
+    assert [status_of(each) for each in ids] == [STAGING, DeploymentStatus.SUPERSEDED]
 
 
 def test_other_aliases_are_left_alone() -> None:

@@ -5,16 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from core import jobs, runs
+from core import deployments, jobs, runs
 from core.db import transaction
 from core.errors import Conflict, LeaseLost
-from core.models import Evaluation, Job, Metric, Run
+from core.models import Deployment, Evaluation, Job, Metric, Project, Run, Worker
 from core.runs import Lease
-from core.states import HELD, JobStatus
-from tests.core.sessions import DEVICE, claim, new_job, read, status_of
+from core.states import HELD, DeploymentStatus, JobStatus
+from tests.core.sessions import DEVICE, claim, finish, new_job, new_model, read, status_of
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("database")
 LOST = -1.0
@@ -49,6 +50,7 @@ WRITES: dict[str, Callable[[Session, Lease], object]] = {
     "progress": lambda s, lease: runs.record_progress(s, lease, {"step": 1}, [metric(1, 9.0)]),
     "scores": lambda s, lease: runs.record_scores(s, lease, "chat", "m", {}),
     "finish": lambda s, lease: runs.finish(s, lease, JobStatus.SUCCEEDED),
+    "fail": lambda s, lease: runs.finish(s, lease, JobStatus.FAILED, {"code": "bad_data", "message": "row 3"}),
     "give_back": lambda s, lease: runs.stopped(s, lease, "drained"),
 }
 
@@ -96,17 +98,26 @@ def test_renewing_extends_the_lease_and_tells_of_a_cancel() -> None:
         assert runs.renew(session, lease, 60) == JobStatus.CANCELLING
 
 
-def test_a_step_seen_again_replaces_the_first_and_is_not_doubled() -> None:
-    new_job()
-    first = claim(LOST)
+def test_a_wish_to_stop_that_came_after_a_first_read_is_seen() -> None:
+    job_id = new_job()
+    lease = claim()
     with transaction() as session:
-        runs.record_progress(session, first, {"step": 2}, [metric(1, 9.0), metric(2, 8.0)])
-    reap()
-    second = claim()
+        read_before = jobs.get(session, job_id)
+        cancel(job_id)
+        held = runs.hold(session, lease)
+        assert held is read_before
+        assert held.status == JobStatus.CANCELLING
+
+
+def test_a_job_that_was_asked_to_stop_enters_no_further_state() -> None:
+    job_id = new_job()
+    lease = claim()
     with transaction() as session:
-        runs.record_progress(session, second, {"step": 2}, [metric(2, 7.0)])
-        rows = session.execute(select(Metric.step, Metric.attempt, Metric.loss).order_by(Metric.step)).all()
-    assert [tuple(row) for row in rows] == [(1, 1, 9.0), (2, 2, 7.0)]
+        assert runs.move(session, lease, JobStatus.TRAINING, stage="chat") == JobStatus.TRAINING
+    cancel(job_id)
+    with transaction() as session:
+        assert runs.move(session, lease, JobStatus.MERGING, stage="chat") == JobStatus.CANCELLING
+    assert status_of(job_id) == JobStatus.CANCELLING
 
 
 # ------------------------------------------------------------------ ends
@@ -156,10 +167,44 @@ def test_two_reapers_at_once_reap_a_run_once() -> None:
         assert (runs.reap(one, 10), runs.reap(two, 10)) == (1, 0)
 
 
+def test_the_end_of_a_run_locks_the_worker_before_its_project_as_a_claim_does() -> None:
+    new_job()
+    lease = claim()
+    with ThreadPoolExecutor(1) as pool:
+        with transaction() as session:
+            session.execute(select(Worker).with_for_update())
+            ended = pool.submit(finish, lease)
+            wait_until(lambda: waiting_for_a_lock() or ended.done())
+            session.execute(select(Project).with_for_update(nowait=True))
+        ended.result(10)
+
+
+def waiting_for_a_lock() -> bool:
+    with transaction() as session:
+        return bool(session.scalar(text("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")))
+
+
+@pytest.mark.parametrize("end", ["give_back", "reap", "fail", "finish"])
+def test_what_a_run_asked_to_be_live_is_withdrawn_unless_it_succeeds(end: str) -> None:
+    new_job()
+    lease = claim(LOST if end == "reap" else 60)
+    with transaction() as session:
+        deployments.request(session, "tunesmith", new_model("own"), lease.job_id)
+        deployments.request(session, "another", new_model("other"))
+    if end == "reap":
+        reap()
+    else:
+        with transaction() as session:
+            WRITES[end](session, lease)
+    with transaction() as session:
+        pending = set(session.scalars(select(Deployment.model_id).where(Deployment.status == DeploymentStatus.PENDING)))
+    assert pending == ({"own", "other"} if end == "finish" else {"other"})
+
+
 # ------------------------------------------------------------------ cancelling
 
 
-@pytest.mark.parametrize("end", ["finish", "give_back", "reap"])
+@pytest.mark.parametrize("end", ["finish", "fail", "give_back", "reap"])
 def test_a_running_job_asked_to_cancel_ends_cancelled_however_its_run_ends(end: str) -> None:
     job_id = new_job()
     lease = claim(LOST if end == "reap" else 60)
@@ -172,7 +217,7 @@ def test_a_running_job_asked_to_cancel_ends_cancelled_however_its_run_ends(end: 
             runs.move(session, lease, JobStatus.TRAINING, stage="chat")
             WRITES[end](session, lease)
     job = read(job_id)
-    assert (job.status, job.lease_token) == (JobStatus.CANCELLED, None)
+    assert (job.status, job.error, job.lease_token) == (JobStatus.CANCELLED, None, None)
     assert job.finished_at is not None
 
 

@@ -3,47 +3,25 @@
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
-from sqlalchemy import event
 
-from bench.listing import fill, job_id
+from bench.listing import job_id
 from core import jobs
-from core.db import engine, transaction
 from core.states import JobStatus
 from tests.conftest import Services
+from tests.core.plans import ROWS, filled, plan_of
 
-ROWS = 10_000
 EVERYTHING: dict[str, Any] = {"after": None, "limit": 20, "status": None, "metadata": {}}
 
 
 @pytest.fixture
 def many_jobs(database: Services) -> Iterator[None]:
-    """The tables as the benchmark fills them: 20 jobs are paused, and 20 carry the rare metadata."""
-    url = database.database_url.replace("+psycopg", "")
-    with psycopg.connect(url, autocommit=True) as connection:
-        fill(connection, ROWS)
+    with filled(database):
         yield
-        connection.execute("TRUNCATE jobs CASCADE")
-        connection.execute("ANALYZE jobs")
 
 
-def plan_of(**query: Any) -> str:
-    """How Postgres reads the page, in its own words."""
-    asked: list[tuple[str, Any]] = []
-
-    def note(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        asked.append((statement, parameters))
-
-    with transaction() as session:
-        event.listen(engine(), "before_cursor_execute", note)
-        try:
-            jobs.page(session, **{**EVERYTHING, **query})
-        finally:
-            event.remove(engine(), "before_cursor_execute", note)
-        statement, parameters = asked[-1]
-        rows = session.connection().exec_driver_sql(f"EXPLAIN {statement}", parameters)
-        return "\n".join(row[0] for row in rows)
+def plan_of_page(**query: Any) -> str:
+    return plan_of(lambda session: jobs.page(session, **{**EVERYTHING, **query}))
 
 
 @pytest.mark.usefixtures("many_jobs")
@@ -60,8 +38,8 @@ def test_no_list_reads_the_whole_table() -> None:
         ({"metadata": {"team": "nobody"}}, "ix_jobs_metadata"),
         ({"metadata": rare, "after": job_id(ROWS // 2)}, "ix_jobs_metadata"),
     ):
-        plan = plan_of(**query)
+        plan = plan_of_page(**query)
         assert index in plan, (query, plan)
         assert "Seq Scan" not in plan, (query, plan)
-    assert "Seq Scan" not in plan_of(metadata={"team": "team-3"})
-    assert "Seq Scan" not in plan_of(metadata={"team": "team-0"}, status=JobStatus.PAUSED)
+    assert "Seq Scan" not in plan_of_page(metadata={"team": "team-3"})
+    assert "Seq Scan" not in plan_of_page(metadata={"team": "team-0"}, status=JobStatus.PAUSED)

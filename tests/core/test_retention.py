@@ -36,6 +36,7 @@ from tests.core.kept_files import (
     write_model,
     write_stage,
 )
+from tests.core.plans import filled, plan_of
 from tests.core.sessions import claim, finish, new_model, read
 from tests.waiting import wait_until
 
@@ -265,9 +266,37 @@ def test_a_model_that_an_unfinished_job_trains_on_stays() -> None:
     queued_job(base_model=f"{folder.parent}/../{job_id}/{CHAT}")
     sweep()
     assert files(job_id) == before
-    finish(claim(), FAILED)
+    finish(claim())
     sweep()
     assert files(job_id) == before - {f"{CHAT}/model"}
+
+
+@pytest.mark.parametrize("end", [FAILED, CANCELLED])
+@pytest.mark.parametrize("days", [None, 3])
+def test_a_model_that_a_retry_would_train_on_stays_while_the_job_itself_is_kept(
+    end: JobStatus, days: int | None
+) -> None:
+    job_id = ended_job(merged="last")
+    before = files(job_id)
+    retryable = queued_job(base_model=str(models_root() / job_id / CHAT), days=days)
+    if end == FAILED:
+        finish(claim(), end)
+    else:
+        with transaction() as session:
+            jobs.cancel(session, retryable)
+    set_age(retryable, 2)
+    sweep()
+    assert files(job_id) == before
+    set_age(retryable, 4)
+    sweep()
+    assert files(job_id) == (before if days is None else before - {f"{CHAT}/model"})
+
+
+def test_the_jobs_that_need_a_local_base_are_found_by_their_index(database: Services) -> None:
+    with filled(database):
+        plan = plan_of(lambda session: retention._is_base(session, models_root() / "x"))
+    assert "ix_jobs_local_base" in plan, plan
+    assert "Seq Scan" not in plan, plan
 
 
 def test_a_folder_that_is_served_under_the_name_of_a_base_model_stays() -> None:

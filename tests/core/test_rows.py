@@ -111,6 +111,10 @@ def test_alpaca_input_follows_the_instruction() -> None:
         ('{"messages": [{"role": "boss", "content": "x"}]}', r"row 2: messages\[0\].role: must be one of"),
         ('{"messages": [{"role": "user", "content": 5}]}', r"row 2: messages\[0\].content: must be text"),
         ('{"messages": [{"role": "assistant", "content": "x"}]}', "row 2: messages: hold no user message"),
+        (
+            '{"messages": [{"role": "user", "content": "x", "tool_calls": 1}]}',
+            "row 2: is not in openai form: TypeError",
+        ),
     ],
 )
 def test_broken_rows_are_named(tmp_path: Path, line: str, problem: str) -> None:
@@ -119,6 +123,19 @@ def test_broken_rows_are_named(tmp_path: Path, line: str, problem: str) -> None:
     path.write_text(json.dumps(good) + "\n" + line + "\n")
     with pytest.raises(BadData, match=rf"rows\.jsonl, {problem}"):
         list(read_rows(path))
+
+
+def test_a_row_knows_where_it_comes_from(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    row = json.dumps({"instruction": "Add.", "output": "2"})
+    path.write_text(f"{row}\n\n{row}\n")
+    assert [row.origin for row in read_rows(path)] == ["rows.jsonl, row 1", "rows.jsonl, row 3"]
+
+
+def test_rows_beyond_the_limit_are_not_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"instruction": "Add.", "output": "2"}) + "\n{broken\n")
+    assert len(list(read_rows(path, limit=1))) == 1
 
 
 def test_rows_that_are_all_masked_are_refused(tmp_path: Path) -> None:

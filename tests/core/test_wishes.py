@@ -134,6 +134,17 @@ def test_a_passing_fault_is_tried_again_at_once_then_later_then_given_up() -> No
     assert "3 runs in a row" in job.error["message"]
 
 
+def test_a_resumed_job_does_not_wait_for_an_earlier_failure() -> None:
+    job_id = new_job()
+    break_off(claim())
+    break_off(claim())
+    assert read(job_id).not_before is not None
+    wish("pause", job_id)
+    wish("resume", job_id)
+    assert read(job_id).not_before is None
+    assert claim().job_id == job_id
+
+
 def test_a_new_checkpoint_forgives_earlier_failures() -> None:
     job_id = new_job()
     break_off(claim())

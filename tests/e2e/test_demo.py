@@ -24,7 +24,12 @@ def test_the_scorecard_climbs_and_no_request_fails(tmp_path: Path) -> None:
         demo = subprocess.Popen(
             [sys.executable, "-m", "cli", "demo"], cwd=ROOT, env=system.environment, stdout=output, stderr=output
         )
-    wait_until(lambda: (system.look(demo.pid), demo.poll() is not None)[1], DEMO_S, every_s=0.5)
+
+    def ended() -> bool:
+        system.look(demo.pid)
+        return demo.poll() is not None
+
+    wait_until(ended, DEMO_S, every_s=0.5)
     shown = log.read_text(encoding="utf-8")
     assert demo.returncode == 0, shown[-3000:]
     assert system.processes() == {}

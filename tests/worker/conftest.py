@@ -1,10 +1,12 @@
-"""The tiny base model's tokenizer and folder, as every worker test uses them."""
+"""The tiny base model's tokenizer and folder, as every worker test uses them, and a worker that shuts down."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from transformers import PreTrainedTokenizerFast
 
+from worker.drain import DRAIN
 from worker.stages.render import load_tokenizer
 
 TINY_BASE = Path(__file__).parents[2] / "examples" / "tiny-base"
@@ -20,3 +22,11 @@ def tiny_base() -> Path:
 def tokenizer(tiny_base: Path) -> PreTrainedTokenizerFast:
     """Its tokenizer."""
     return load_tokenizer(str(tiny_base))
+
+
+@pytest.fixture
+def draining() -> Iterator[None]:
+    """The worker is shutting down."""
+    DRAIN.set()
+    yield
+    DRAIN.clear()

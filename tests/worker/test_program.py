@@ -1,6 +1,7 @@
 """Stage programs run under a job's lease, and say why they end."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,30 @@ def test_bad_data_ends_with_file_row_and_field(tmp_path: Path, tiny_base: Path, 
         prepare(run, keeper)
     assert (failed.value.exit_code, failed.value.code) == (Exit.BAD_DATA, "bad_data")
     assert not (run / "prepare.json").exists()
+
+
+@pytest.mark.parametrize("place", ["train", "replay"])
+def test_a_row_that_the_template_refuses_ends_with_file_row_and_field(
+    tmp_path: Path, keeper: LeaseKeeper, tiny_base: Path, place: str
+) -> None:
+    base = shutil.copytree(tiny_base, tmp_path / "base")
+    template = base / "chat_template.jinja"
+    template.write_text(
+        "{% if messages[0].content == 'No' %}{{ raise_exception('no rows like this') }}{% endif %}"
+        + template.read_text()
+    )
+    refused = {"messages": [{"role": "user", "content": "No"}, {"role": "assistant", "content": "Hello"}]}
+    good, bad = json.dumps(GOOD), json.dumps(refused)
+    run = stage_dir(tmp_path, base, good, *([good, bad] if place == "train" else [good] * 3))
+    if place == "replay":
+        (tmp_path / "before.jsonl").write_text(f"{bad}\n")
+        spec = json.loads((run / "spec.json").read_text())
+        spec["stage"]["replay_fraction"], spec["replay"] = 0.25, {"source": "before.jsonl"}
+        (run / "spec.json").write_text(json.dumps(spec))
+    named = r"rows\.jsonl, row 3" if place == "train" else r"before\.jsonl, row 1"
+    with pytest.raises(ProgramFailed, match=named + r": messages: .*no rows like this") as failed:
+        prepare(run, keeper)
+    assert failed.value.code == "bad_data"
 
 
 def test_nothing_short_enough_to_train_on_is_bad_data(tmp_path: Path, tiny_base: Path, keeper: LeaseKeeper) -> None:

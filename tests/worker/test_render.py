@@ -73,8 +73,9 @@ def test_the_end_of_the_turn_is_learned(tokenizer: PreTrainedTokenizerFast) -> N
 
 
 def test_an_answer_that_melts_into_its_prompt_is_refused(tokenizer: PreTrainedTokenizerFast) -> None:
-    row = Row(messages=[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "\n\nHello"}], tools=None)
-    with pytest.raises(BadData, match="begins inside of a token"):
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "\n\nHello"}]
+    row = Row(messages=messages, tools=None, origin="rows.jsonl, row 7")
+    with pytest.raises(BadData, match=r"^rows\.jsonl, row 7: messages\[1\]: the answer .* begins inside of a token"):
         tokenize(tokenizer, row)
 
 

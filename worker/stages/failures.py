@@ -28,7 +28,7 @@ def is_out_of_space(error: BaseException) -> bool:
     """Whether a full disk, a used-up quota or a limit on a file's size is behind the error."""
     return any(
         (isinstance(each, OSError) and each.errno in NO_SPACE) or _NO_SPACE_TEXT.search(str(each))
-        for each in _chain(error)
+        for each in causes(error)
     )
 
 
@@ -39,7 +39,7 @@ def is_out_of_memory(error: BaseException) -> bool:
         or (isinstance(each, OSError) and each.errno == errno.ENOMEM)
         or type(each).__name__ == "OutOfMemoryError"
         or (isinstance(each, RuntimeError) and says_out_of_memory(str(each)))
-        for each in _chain(error)
+        for each in causes(error)
     )
 
 
@@ -50,7 +50,7 @@ def says_out_of_memory(text: str) -> bool:
 
 def out_of_space_message(error: BaseException | None, folder: Path) -> str:
     """What could not be written, how much is free, and what to do."""
-    chain = list(_chain(error)) if error is not None else []
+    chain = list(causes(error)) if error is not None else []
     path = next((Path(os.fsdecode(e.filename)) for e in chain if isinstance(e, OSError) and e.filename), folder)
     there = next(p for p in (path, *path.absolute().parents) if p.exists())
     why = f" ({str(chain[0])[:200]})" if chain else ""
@@ -60,8 +60,8 @@ def out_of_space_message(error: BaseException | None, folder: Path) -> str:
     )
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what caused it, each once."""
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error itself, then what caused it, each once."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:

@@ -5,6 +5,7 @@ and some plain chat rows of the stage before (so that it does not forget).  Dete
 import random
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from core.errors import BadData
@@ -52,7 +53,7 @@ def _with_unfitting_tools(chat: Row, lenders: list[Row], rng: random.Random) -> 
         tools = rng.choice(lenders).tools or []
         named = _words(" ".join(f"{t['function']['name']} {t['function']['description']}" for t in tools))
         if tools and not asked & named:
-            return Row(messages=chat.messages, tools=tools, kind="no_call")
+            return replace(chat, tools=tools, kind="no_call")
     return chat
 
 

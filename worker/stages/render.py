@@ -7,6 +7,7 @@ trained is what will be served.  The closing `<|im_end|>` is learned too, or the
 from dataclasses import dataclass
 from typing import Any
 
+from jinja2 import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from core.errors import BadData
@@ -35,23 +36,20 @@ def load_tokenizer(folder: str) -> PreTrainedTokenizerFast:
 
 
 def tokenize(tokenizer: PreTrainedTokenizerFast, row: Row) -> Tokens:
-    """Token ids and labels of a row; BadData when the template cannot be split into prompt and answer."""
+    """Token ids and labels of a row; BadData when its template cannot be rendered, or split into prompt and answer."""
     text = _render(tokenizer, row, len(row.messages))
-    spans = [
-        _answer_span(tokenizer, row, index, text)
-        for index, message in enumerate(row.messages)
-        if message["role"] == "assistant" and message.get("weight", 1)
-    ]
+    learned = [i for i, m in enumerate(row.messages) if m["role"] == "assistant" and m.get("weight", 1)]
+    spans = [(index, *_answer_span(tokenizer, row, index, text)) for index in learned]
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     labels = [IGNORED] * len(encoded["input_ids"])
     position = 0
-    for start, end in spans:
+    for index, start, end in spans:
         while encoded["offset_mapping"][position][1] <= start:
             position += 1
         if encoded["offset_mapping"][position][0] < start:
             raise BadData(
-                f"the answer {text[start : start + 20]!r} begins inside of a token that its prompt begins: "
-                "leave out the white space before it"
+                f"{row.origin}: messages[{index}]: the answer {text[start : start + 20]!r} begins inside of a token "
+                "that its prompt begins: leave out the white space before it"
             )
         while position < len(labels) and encoded["offset_mapping"][position][0] < end:
             labels[position] = encoded["input_ids"][position]
@@ -74,14 +72,21 @@ def check_parity(tokenizer: PreTrainedTokenizerFast, row: Row, tokens: Tokens) -
             prompt = prompt_ids(tokenizer, row, index)
             if tokens.input_ids[: len(prompt)] != prompt or tokens.labels[len(prompt)] == IGNORED:
                 raise BadData(
-                    f"messages[{index}]: the training ids differ from the ids that a server would render as the "
-                    "prompt of this answer; the chat template or the tokenizer is not prefix-stable"
+                    f"{row.origin}: messages[{index}]: the training ids differ from the ids that a server would render "
+                    "as the prompt of this answer; the chat template or the tokenizer is not prefix-stable"
                 )
 
 
 def _render(tokenizer: PreTrainedTokenizerFast, row: Row, count: int, **options: Any) -> str:
     tools: list[Any] | None = row.tools
-    rendered = tokenizer.apply_chat_template(row.messages[:count], tools=tools, tokenize=False, **options)
+    try:
+        rendered = tokenizer.apply_chat_template(row.messages[:count], tools=tools, tokenize=False, **options)
+    except (TemplateError, LookupError, TypeError, ValueError) as error:
+        where = "messages" if count == len(row.messages) else f"messages[:{count}]"
+        raise BadData(
+            f"{row.origin}: {where}: the chat template cannot render them ({type(error).__name__}: {error}); mend or "
+            "leave out the row, or use a model whose template takes it"
+        ) from error
     assert isinstance(rendered, str)
     return rendered
 
@@ -92,7 +97,7 @@ def _answer_span(tokenizer: PreTrainedTokenizerFast, row: Row, index: int, text:
     through = _render(tokenizer, row, index + 1)
     if not text.startswith(through) or not through.startswith(prompt):
         raise BadData(
-            f"messages[{index}]: the chat template renders this answer differently once later messages follow; "
-            "train on rows that end with it, or use a model whose template keeps the history unchanged"
+            f"{row.origin}: messages[{index}]: the chat template renders this answer differently once later messages "
+            "follow; train on rows that end with it, or use a model whose template keeps the history unchanged"
         )
     return len(prompt), len(through.rstrip("\n"))

@@ -1,0 +1,59 @@
+"""A run makes a model live only while it owns its job and nobody has asked it to stop."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import select
+
+from core import deployments, jobs, runs
+from core.db import transaction
+from core.errors import LeaseLost
+from core.models import Deployment
+from core.states import DeploymentStatus, JobStatus
+from tests.core.sessions import new_model, status_of
+from tests.waiting import wait_until
+from tests.worker.programs import new_keeper
+from worker.lease import Stopped
+from worker.live import LiveModel
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def statuses() -> list[DeploymentStatus]:
+    with transaction() as session:
+        return list(session.scalars(select(Deployment.status).order_by(Deployment.seq)))
+
+
+def test_a_run_that_lost_its_lease_asks_for_nothing() -> None:
+    keeper = new_keeper()
+    with transaction() as session:
+        runs.stopped(session, keeper.lease, "taken away by the test")
+    with pytest.raises(LeaseLost):
+        LiveModel(keeper).deploy(new_model("m"))
+    assert statuses() == []
+
+
+def test_a_cancelled_job_asks_for_nothing_though_its_run_has_not_noticed_yet() -> None:
+    keeper = new_keeper()
+    with transaction() as session:
+        jobs.cancel(session, keeper.lease.job_id)
+    assert keeper.stop_reason is None
+    with pytest.raises(Stopped, match="the job is cancelling"):
+        LiveModel(keeper).deploy(new_model("m"))
+    assert statuses() == []
+
+
+def test_a_job_cancelled_while_it_waits_for_the_gateway_does_not_go_live_later() -> None:
+    keeper, model = new_keeper(watch_s=0.1), new_model("m")
+    with ThreadPoolExecutor(1) as pool:
+        deployed = pool.submit(LiveModel(keeper).deploy, model)
+        wait_until(lambda: statuses() == [DeploymentStatus.PENDING])
+        with transaction() as session:
+            jobs.cancel(session, keeper.lease.job_id)
+        with pytest.raises(Stopped):
+            deployed.result(10)
+    keeper.write(lambda session: runs.stopped(session, keeper.lease, "the job is cancelling"))
+    assert status_of(keeper.lease.job_id) == JobStatus.CANCELLED
+    assert statuses() == [DeploymentStatus.SUPERSEDED]
+    with transaction() as session:
+        assert deployments.next_open(session) is None

@@ -1,0 +1,211 @@
+"""A run goes on where the last one was stopped, writes under its lease only, and always ends in order."""
+
+import signal
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from core import deployments, jobs, runs
+from core.db import transaction
+from core.errors import LeaseLost
+from core.models import Deployment, Evaluation, Event, Job, Model
+from core.runs import Lease
+from core.spec import JobSpec
+from core.states import DeploymentStatus, JobStatus
+from core.storage import model_location, resolve, stage_dir, write_json
+from tests.conftest import Services
+from tests.core.sessions import claim, new_model, read, status_of
+from tests.worker.conftest import TINY_BASE
+from tests.worker.programs import endless_rows, postgres_away, program_of
+from worker.artefacts import Artefacts
+from worker.drain import DRAIN
+from worker.lease import LeaseKeeper
+from worker.runner import JobRun, run_job
+
+pytestmark = pytest.mark.usefixtures("database")
+STAGES = ("chat", "tools")
+ALIAS = "tunesmith"
+
+
+def spec_of(base_model: str = str(TINY_BASE)) -> JobSpec:
+    stages = [{"name": name, "data": {"source": "rows.jsonl"}, "max_seq_length": 128} for name in STAGES]
+    return JobSpec.model_validate({"base_model": base_model, "stages": stages})
+
+
+def claimed(spec: JobSpec) -> Lease:
+    plan = {"stages": [{"name": name, "rows": None, "steps": None} for name in STAGES], "total_steps": None}
+    with transaction() as session:
+        jobs.create(session, spec, plan)
+    return claim()
+
+
+def leave(job_id: str, stage: str, *programs: str) -> Path:
+    """The stage's folder as a run leaves it that got through these programs."""
+    folder = stage_dir(job_id, stage) / "run-1"
+    for program in programs:
+        write_json(folder / f"{program}.json", {"rows": 8, "steps": 1})
+    if "merge" in programs:
+        write_json(resolve(model_location(job_id, stage)) / "manifest.json", {})
+    return folder
+
+
+def leave_all(job_id: str, *, measured: Iterable[str]) -> None:
+    """Everything trained and merged, and these measured."""
+    leave(job_id, "base", *(["evaluate"] if "base" in measured else []))
+    for stage in STAGES:
+        leave(job_id, stage, "prepare", "sft", "merge", *(["evaluate"] if stage in measured else []))
+
+
+def make_live(model_id: str, job_id: str | None = None) -> None:
+    with transaction() as session:
+        deployment_id = deployments.request(session, ALIAS, model_id, job_id).id
+    for target in (DeploymentStatus.STAGING, DeploymentStatus.LIVE):
+        with transaction() as session:
+            deployments.advance(session, deployment_id, target)
+
+
+def deployed() -> list[str]:
+    """The models that were asked for, in order."""
+    with transaction() as session:
+        return list(session.scalars(select(Deployment.model_id).order_by(Deployment.seq)))
+
+
+def events(type_: str) -> list[str]:
+    with transaction() as session:
+        return list(session.scalars(select(Event.message).where(Event.type == type_).order_by(Event.id)))
+
+
+# ------------------------------------------------------------------ going on
+
+
+def test_what_was_measured_is_neither_deployed_again_nor_said_to_be_left_out() -> None:
+    lease = claimed(spec_of())
+    leave_all(lease.job_id, measured=["base", *STAGES])
+    make_live(new_model("newer"))
+    run_job(lease)
+    assert status_of(lease.job_id) == JobStatus.SUCCEEDED
+    assert deployed() == ["newer"]
+    assert events("evaluation.skipped") == events("evaluation.done") == []
+    with transaction() as session:
+        stored = {row.stage: row.scores for row in session.scalars(select(Evaluation))}
+    assert stored == {stage: {"rows": 8, "steps": 1} for stage in ("base", *STAGES)}
+
+
+def test_a_model_that_was_live_and_is_replaced_does_not_come_back_to_be_measured() -> None:
+    spec = spec_of()
+    lease = claimed(spec)
+    leave_all(lease.job_id, measured=["base", "chat"])
+    artefacts = Artefacts(lease.job_id, spec)
+    last = artefacts.model_name(spec.stages[-1])
+    with transaction() as session:
+        artefacts.register(session, lease, spec.stages[-1])
+    make_live(last, lease.job_id)
+    make_live(new_model("newer"))
+    run_job(lease)
+    assert status_of(lease.job_id) == JobStatus.SUCCEEDED
+    assert deployed() == [last, "newer"]
+    assert events("evaluation.skipped") == [f"{last} is not measured: it was live, and newer has taken its place"]
+
+
+def test_another_machine_fetches_a_hub_model_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = tmp_path / "hub" / "models--owner--base"
+    snapshot = repository / "snapshots" / "0123456789abcdef0123456789abcdef01234567"
+    write_json(snapshot / "config.json", {})
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(snapshot.name)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    spec = spec_of("owner/base")
+    lease = claimed(spec)
+    fetched = leave(lease.job_id, "base") / "fetch.json"
+    write_json(fetched, {"path": "/the/cache/of/another/machine"})
+    run = JobRun(spec, LeaseKeeper(lease))
+    run._fetch_base()
+    assert run.artefacts.base_path == snapshot
+
+
+# ------------------------------------------------------------------ the guard
+
+REGISTRATIONS: dict[str, Callable[[Session, Lease, Artefacts], None]] = {
+    "stage": lambda session, lease, artefacts: artefacts.register(session, lease, artefacts.spec.stages[0]),
+    "base": lambda session, lease, artefacts: artefacts.register_base(session, lease),
+}
+
+
+@pytest.mark.parametrize("registration", REGISTRATIONS)
+def test_a_run_that_lost_its_lease_registers_no_model(registration: str) -> None:
+    spec = spec_of()
+    lease = claimed(spec)
+    leave_all(lease.job_id, measured=[])
+    with transaction() as session:
+        runs.stopped(session, lease, "taken away by the test")
+    with pytest.raises(LeaseLost), transaction() as session:
+        REGISTRATIONS[registration](session, lease, Artefacts(lease.job_id, spec))
+    with transaction() as session:
+        assert session.scalar(select(func.count()).select_from(Model)) == 0
+
+
+# ------------------------------------------------------------------ ends
+
+
+@pytest.mark.parametrize("end", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
+def test_a_program_that_a_signal_ends_is_tried_again(database: Services, end: signal.Signals) -> None:
+    endless_rows(database.data_root / "rows.jsonl")
+    lease = claimed(spec_of())
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(run_job, lease)
+        program_of(stage_dir(lease.job_id, "chat")).send_signal(end)
+        ended.result(20)
+    job = read(lease.job_id)
+    assert (job.status, job.failures) == (JobStatus.QUEUED, 1)
+
+
+def test_a_job_cancelled_between_two_states_is_cancelled_before_the_next(database: Services) -> None:
+    lease = claimed(spec_of())
+    leave_all(lease.job_id, measured=["base", *STAGES])
+    with transaction() as session:
+        jobs.cancel(session, lease.job_id)
+    run_job(lease)
+    assert status_of(lease.job_id) == JobStatus.CANCELLED
+    assert deployed() == []
+    assert events("job.training") == []
+
+
+@pytest.mark.usefixtures("draining")
+def test_a_run_that_ends_after_its_job_was_taken_away_leaves_quietly(database: Services) -> None:
+    endless_rows(database.data_root / "rows.jsonl")
+    lease = claimed(spec_of())
+    with transaction() as session:
+        runs.stopped(session, lease, "taken away by the test")
+    run_job(lease)
+    assert status_of(lease.job_id) == JobStatus.QUEUED
+    assert events("job.failed") == []
+
+
+def test_a_run_that_cannot_say_how_it_ended_leaves_that_to_the_end_of_its_lease(database: Services) -> None:
+    endless_rows(database.data_root / "rows.jsonl")
+    lease = claimed(spec_of())
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(run_job, lease)
+        program_of(stage_dir(lease.job_id, "chat"))
+        with postgres_away():
+            DRAIN.set()
+            try:
+                ended.result(20)
+            finally:
+                DRAIN.clear()
+    assert status_of(lease.job_id) == JobStatus.PREPARING
+
+
+def test_a_job_that_cannot_be_read_back_fails_with_what_went_wrong() -> None:
+    lease = claimed(spec_of())
+    with transaction() as session:
+        session.get_one(Job, lease.job_id).spec = {"base_model": 7}
+    run_job(lease)
+    job = read(lease.job_id)
+    assert job.error is not None
+    assert (job.status, job.error["code"]) == (JobStatus.FAILED, "internal_error")
