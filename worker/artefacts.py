@@ -95,6 +95,8 @@ class Artefacts:
         env = {"UNSLOTH_DISABLE_STATISTICS": "1", "UNSLOTH_COMPILE_LOCATION": str(cache / "unsloth")}
         if has_gpu():
             env["UNSLOTH_DISABLE_CPU_FALLBACK"] = "1"  # never train on the CPU by accident
+        else:
+            env["CUDA_VISIBLE_DEVICES"] = ""  # beside a GPU that it sees, Unsloth refuses to train on the CPU
         if self.spec.base_is_path:
             env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
         return env
