@@ -19,6 +19,9 @@ from core.settings import get_settings
 from core.spec import DatasetSpec, JobSpec, StageSpec
 from core.storage import confined
 
+Source = tuple[DatasetSpec, int]
+"""A data set, and how many of its rows become one conversation."""
+
 
 @dataclass(frozen=True)
 class Admission:
@@ -30,7 +33,7 @@ class Admission:
 
 async def admit(spec: JobSpec, scans: CapacityLimiter) -> Admission:
     """The job's plan and needs; or one error that lists everything that keeps the job from running."""
-    if not spec.base_is_path and not any(data.is_file for _, data in _datasets(spec)):
+    if not spec.base_is_path and not any(data.is_file for _, data, _ in _datasets(spec)):
         return _admit(spec)  # reads nothing, and going to a thread and back takes longer than that
     return await anyio.to_thread.run_sync(_admit, spec, limiter=scans)
 
@@ -42,39 +45,42 @@ def _admit(spec: JobSpec) -> Admission:
         shape = check_base_model(spec)
     except ServiceError as error:
         problems.append(error)
-    scans: dict[DatasetSpec, RowScan] = {}
-    for param, data in _datasets(spec):
+    scans: dict[Source, RowScan] = {}
+    for param, data, join_rows in _datasets(spec):
         try:
-            if data not in scans and (path := _local_file(data, param)) is not None:
-                scans[data] = _scan(path, data, param)
+            if (data, join_rows) not in scans and (path := _local_file(data, param)) is not None:
+                scans[data, join_rows] = _scan(path, data, param, join_rows)
         except ServiceError as error:
             problems.append(error)
     if problems:
         raise _joined(problems)
-    return Admission(plan(spec, {data: found.trainable for data, found in scans.items()}), needed_bytes(spec, shape))
+    rows = {source: found.trainable for source, found in scans.items()}
+    return Admission(plan(spec, rows), needed_bytes(spec, shape))
 
 
-def plan(spec: JobSpec, file_rows: dict[DatasetSpec, int]) -> dict[str, Any]:
+def plan(spec: JobSpec, file_rows: dict[Source, int]) -> dict[str, Any]:
     """Rows and optimiser steps of each stage; null where a hub data set must be read first."""
-    stages = [_planned(stage, file_rows.get(stage.data, stage.data.rows)) for stage in spec.stages]
+    stages = [_planned(stage, file_rows) for stage in spec.stages]
     known = [stage["steps"] for stage in stages if stage["steps"] is not None]
     return {"stages": stages, "total_steps": sum(known) if len(known) == len(stages) else None}
 
 
-def _planned(stage: StageSpec, rows: int | None) -> dict[str, Any]:
+def _planned(stage: StageSpec, file_rows: dict[Source, int]) -> dict[str, Any]:
+    rows = file_rows.get((stage.data, stage.join_rows), stage.data.rows if stage.join_rows == 1 else None)
     steps = None if rows is None else stage.steps(rows)
     return {"name": stage.name, "rows": rows, "steps": steps, "effective_batch": stage.effective_batch}
 
 
-def _datasets(spec: JobSpec) -> Iterator[tuple[str, DatasetSpec]]:
+def _datasets(spec: JobSpec) -> Iterator[tuple[str, DatasetSpec, int]]:
+    """Each data set, where it stands in the spec, and how many of its rows become one conversation."""
     for number, stage in enumerate(spec.stages):
-        yield f"stages[{number}].data.source", stage.data
+        yield f"stages[{number}].data.source", stage.data, stage.join_rows
     for name in ("tools", "chat"):
         data = getattr(spec.evaluation, name)
         if data is not None:
-            yield f"evaluation.{name}.source", data
+            yield f"evaluation.{name}.source", data, 1
     for name, data in spec.evaluation.more_tools.items():
-        yield f"evaluation.more_tools.{name}.source", data
+        yield f"evaluation.more_tools.{name}.source", data, 1
 
 
 def _local_file(data: DatasetSpec, param: str) -> Path | None:
@@ -97,9 +103,9 @@ def _local_file(data: DatasetSpec, param: str) -> Path | None:
     raise BadData(f"{param}: {data.source!r} {problem} below DATA_ROOT ({root}); put the file there", param=param)
 
 
-def _scan(path: Path, data: DatasetSpec, param: str) -> RowScan:
+def _scan(path: Path, data: DatasetSpec, param: str, join_rows: int) -> RowScan:
     try:
-        return scan(path, data.format, data.rows)
+        return scan(path, data.format, data.rows, join_rows)
     except BadData as error:
         raise BadData(f"{param}: {error.message}", param=param) from None
     except OSError as error:

@@ -8,9 +8,9 @@ from openai import APIError, APIStatusError, OpenAI
 
 from core.states import JobStatus
 
-_PAUSE_S = {True: 0.0, False: 1.0}
-"""Between two answers, while models are being changed and otherwise: training needs the cores too."""
-_NOT_SERVING = 503
+_IDLE_S = 4.0
+"""Between two answers while no model is being changed: training needs the cores too."""
+_NOT_SERVING, _NOT_YET_S = 503, 0.5
 
 
 class StreamingClient:
@@ -21,7 +21,7 @@ class StreamingClient:
 
     def __init__(self, base_url: str, api_key: str, model: str) -> None:
         self.requests = self.failed = 0
-        self.busy = False
+        self._busy, self._wake = False, threading.Event()
         self.errors: list[str] = []
         self._model = model
         self._client = OpenAI(base_url=f"{base_url}/v1", api_key=api_key, max_retries=0, timeout=300)
@@ -36,18 +36,25 @@ class StreamingClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
+        self._wake.set()
         self._thread.join(timeout=60)
 
     def follow(self, job_status: str) -> None:
         """Stream without a pause while the job's model is being swapped in."""
-        self.busy = job_status in (JobStatus.MERGING, JobStatus.DEPLOYING)
+        self._busy = job_status in (JobStatus.MERGING, JobStatus.DEPLOYING)
+        if self._busy:
+            self._wake.set()
 
     def _run(self) -> None:
-        while not self._stop.wait(_PAUSE_S[self.busy]):
+        while not self._stop.is_set():
+            self._wake.clear()
+            if not self._busy:
+                self._wake.wait(_IDLE_S)
             try:
                 finished = self._stream_once()
             except APIError as error:
                 if not self.requests and isinstance(error, APIStatusError) and error.status_code == _NOT_SERVING:
+                    self._stop.wait(_NOT_YET_S)
                     continue
                 finished = False
                 self.errors.append(str(error))

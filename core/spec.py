@@ -71,6 +71,9 @@ class StageSpec(Spec):
     max_steps: int | None = Field(None, ge=1, description="stop after so many optimiser steps, if sooner")
     max_seq_length: int = Field(2048, ge=16, le=1_048_576, description="tokens; longer rows are dropped and counted")
     checkpoint_every_steps: int = Field(100, ge=1)
+    join_rows: int = Field(
+        1, ge=1, le=64, description="up to so many rows in a row that offer the same tools become one conversation"
+    )
     no_call_fraction: float = Field(
         0.0, ge=0, lt=1, description="share of the rows that are chat rows of the stage before, with unfitting tools"
     )

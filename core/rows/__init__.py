@@ -2,5 +2,6 @@
 
 from core.rows.convert import Row, convert, convert_all, detect_format
 from core.rows.files import RowScan, read_rows, scan
+from core.rows.join import joined
 
-__all__ = ["Row", "RowScan", "convert", "convert_all", "detect_format", "read_rows", "scan"]
+__all__ = ["Row", "RowScan", "convert", "convert_all", "detect_format", "joined", "read_rows", "scan"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.errors import BadData
 from core.rows.convert import Row, convert_all
+from core.rows.join import joined
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,10 @@ def read_rows(path: Path, form: str = "auto", limit: int | None = None) -> Itera
     return convert_all(_raw_rows(path), path.name, form, limit)
 
 
-def scan(path: Path, form: str = "auto", limit: int | None = None) -> RowScan:
-    """Read a whole file; BadData when it is empty, broken, or holds nothing to train on."""
+def scan(path: Path, form: str = "auto", limit: int | None = None, join_rows: int = 1) -> RowScan:
+    """Read a whole file, its rows joined; BadData when it is empty, broken, or holds nothing to train on."""
     rows = trainable = 0
-    for row in read_rows(path, form, limit):
+    for row in joined(read_rows(path, form, limit), join_rows):
         rows += 1
         trainable += row.trainable
     if not trainable:

@@ -4,7 +4,7 @@
     tools.train.jsonl  tools.heldout.jsonl   xlam's row form; rows that call nothing carry a `reply`
     tools.invented.jsonl                     the harder set: every name and word of the values is made up
 
-Held-out rows are made first; a training row that holds one of their values is thrown away and made again.
+Held-out rows are made first; a session of training rows that holds one of their values is thrown away.
 """
 
 import argparse
@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from examples.data.rows import ToolRow, argument_values, chat_row, sample_tool_row
+from examples.data.rows import ChatRow, ToolRow, argument_values, chat_row, sample_tool_row
 from examples.data.sampling import Values
+from examples.data.sessions import session
 
-# Shares of the training rows, by kind.
-TRAIN_MIX = {"single": 0.47, "two_calls": 0.29, "no_call_tool_like": 0.15, "no_call_chat": 0.05, "no_tools": 0.04}
 HELD_OUT_MIX = {
     "single": 120,
     "new_wording": 60,
@@ -37,7 +36,7 @@ class Sizes:
 
     chat_train: int = 1000
     chat_held_out: int = 200
-    tools_train: int = 3072
+    tools_train: int = 4800
 
 
 def of_mix(mix: Mapping[str, int], values: Values) -> list[ToolRow]:
@@ -52,18 +51,24 @@ def holds_any(texts: set[str]) -> re.Pattern[str]:
 
 
 def train_rows(count: int, values: Values, forbidden: re.Pattern[str]) -> list[ToolRow]:
-    """Rows in random order of kinds, none with a held-out value in it."""
-    counts = {kind: round(share * count) for kind, share in TRAIN_MIX.items()}
-    counts["single"] += count - sum(counts.values())
-    kinds = [kind for kind, number in counts.items() for _ in range(number)]
-    values.rng.shuffle(kinds)
+    """Rows in sessions that offer the same tools, none with a held-out value in it."""
     rows: list[ToolRow] = []
-    for row_id, kind in enumerate(kinds):
-        row = sample_tool_row(row_id, kind, values)
-        while forbidden.search(row["query"]):
-            row = sample_tool_row(row_id, kind, values)
+    while len(rows) < count:
+        made = session(len(rows), values)
+        if not any(forbidden.search(row["query"]) for row in made):
+            rows += made
+    for row in rows:
         del row["kind"]
-        rows.append(row)
+    return rows[:count]
+
+
+def chat_rows(count: int, rng: Random, forbidden: re.Pattern[str]) -> list[ChatRow]:
+    """Conversations without a held-out value in them."""
+    rows: list[ChatRow] = []
+    while len(rows) < count:
+        row = chat_row(rng, held_out=False)
+        if not any(forbidden.search(message["content"]) for message in row["messages"]):
+            rows.append(row)
     return rows
 
 
@@ -76,13 +81,15 @@ def make(out_dir: Path, seed: int = 0, sizes: Sizes = Sizes()) -> None:
     out_dir.mkdir(parents=True, exist_ok=True)
     held_out = of_mix(HELD_OUT_MIX, Values(Random(f"{seed}/held-out"), held_out=True, invented=0.0))
     invented = of_mix(INVENTED_MIX, Values(Random(f"{seed}/invented"), held_out=True, invented=1.0))
-    forbidden = holds_any({value for row in (*held_out, *invented) for value in argument_values(row)})
-    train = train_rows(sizes.tools_train, Values(Random(f"{seed}/train")), forbidden)
+    values = {value for row in (*held_out, *invented) for value in argument_values(row)}
+    train = train_rows(sizes.tools_train, Values(Random(f"{seed}/train")), holds_any(values))
     write_jsonl(out_dir / "tools.train.jsonl", train)
     write_jsonl(out_dir / "tools.heldout.jsonl", held_out)
     write_jsonl(out_dir / "tools.invented.jsonl", invented)
     chats = Random(f"{seed}/chat")
-    write_jsonl(out_dir / "chat.train.jsonl", [chat_row(chats, held_out=False) for _ in range(sizes.chat_train)])
+    # A chat row may name a capital that is also a held-out city; a longer value may not stand there.
+    longer = holds_any({value for value in values if not value.isalpha()})
+    write_jsonl(out_dir / "chat.train.jsonl", chat_rows(sizes.chat_train, chats, longer))
     write_jsonl(out_dir / "chat.heldout.jsonl", [chat_row(chats, held_out=True) for _ in range(sizes.chat_held_out)])
 
 

@@ -4,9 +4,10 @@ Facts are split between train and held-out rows.
 """
 
 import json
+from collections.abc import Callable
 from random import Random
 
-from examples.data.sampling import invented_word
+from examples.data.sampling import Values, invented_word
 from examples.data.wordings import Wordings, wordings
 from examples.pretrain.prose import CAPITALS, COLOURS, KINDS, OPPOSITES, article, remark
 from examples.pretrain.words import capitalised
@@ -65,6 +66,11 @@ SMALL_TALK: tuple[tuple[Wordings, str], ...] = (
     ),
 )
 
+NOTE_LINES = (("{}: {}", "\n"), ("{} = {}", "; "), ('the {} is "{}"', ", "), ("- {}: {}", "\n"), ('{} "{}"', " and "))
+NOTE_ASKS = wordings(
+    "What is the {}?\nWhich {} is given?\nTell me the {}.\nRead the {} to me.\nWhat {} do you see?", "Give me the {}."
+)
+
 
 def pick_fact(table: dict[str, str], rng: Random, held_out: bool) -> tuple[str, str]:
     facts = [fact for place, fact in enumerate(table.items()) if (place % HELD_OUT_EVERY == 0) == held_out]
@@ -86,6 +92,27 @@ def fact_turn(rng: Random, held_out: bool) -> tuple[str, str]:
             noun, kind = pick_fact(KINDS, rng, held_out)
             named = f"{article(noun)} {noun}"
             return rng.choice(KIND_ASKS.of(held_out)).format(named), f"{capitalised(named)} is {kind}."
+
+
+def note(values: Values) -> tuple[str, str]:
+    """A note with a few entries and a question about one of them; the answer repeats the entry as it stands."""
+    rng = values.rng
+    samplers: dict[str, Callable[[], str]] = {
+        "title": values.subject,
+        "address": values.address,
+        "place": values.city,
+        "day": values.date,
+        "code": values.symbol,
+        "topic": values.topic,
+        "message": values.body,
+        "sum": values.expression,
+    }
+    entries = {name: samplers[name]() for name in rng.sample(list(samplers), rng.randint(2, 4))}
+    asked = rng.choice(list(entries))
+    line, join = rng.choice(NOTE_LINES)
+    text = join.join(line.format(name, value) for name, value in entries.items())
+    question = rng.choice(NOTE_ASKS.of(values.held_out)).format(asked)
+    return rng.choice(("{0}\n{1}", "{1}\n{0}")).format(text, question), f"The {asked} is {entries[asked]}."
 
 
 def turn(rng: Random, held_out: bool) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """Requests that call for a tool, with the calls that answer them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -76,8 +77,9 @@ def single(values: Values, new_wording: bool, tool: str | None = None) -> Reques
     return Request(query if new_wording else wrapped(query, values.rng), (call,))
 
 
-def two_of_one_tool(values: Values, new_wording: bool) -> Request:
-    name = values.rng.choice(list(w.BOTH))
+def two_of_one_tool(values: Values, new_wording: bool, among: Sequence[str] = tuple(w.BOTH)) -> Request:
+    """A request for two calls of one tool."""
+    name = values.rng.choice(among)
     argument, ways = w.BOTH[name]
     sample = {"city": values.city, "symbol": values.symbol, "expression": values.expression, "query": values.topic}[
         argument
@@ -87,11 +89,14 @@ def two_of_one_tool(values: Values, new_wording: bool) -> Request:
     return Request(query, tuple(Call(name, {argument: value}) for value in pair))
 
 
-def two_calls(values: Values, new_wording: bool) -> Request:
-    """A request for two calls, of one tool or of two."""
-    if values.rng.random() < 0.5:
-        return two_of_one_tool(values, new_wording)
-    names = values.rng.sample(list(TOOLS), 2)
+def two_calls(values: Values, new_wording: bool, among: Sequence[str] = tuple(TOOLS)) -> Request:
+    """A request for two calls, of one of these tools or of two; for one call, where no two can be asked for at once."""
+    twice = [name for name in w.BOTH if name in among]
+    if twice and (len(among) == 1 or values.rng.random() < 0.5):
+        return two_of_one_tool(values, new_wording, twice)
+    if len(among) == 1:
+        return single(values, new_wording, among[0])
+    names = values.rng.sample(list(among), 2)
     queries, calls = [], []
     for name in names:
         call, ways = sample_call(name, values)

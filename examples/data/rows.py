@@ -39,8 +39,14 @@ class ToolRow(TypedDict, total=False):
     kind: str
 
 
+NOTES = 0.45
+"""Share of the chat turns that ask about a note: to answer is, more often than not, to find the words to repeat."""
+
+
 def chat_turn(rng: Random, held_out: bool) -> tuple[str, str]:
     """What is asked, 3 times in 10 below something long and pasted, so that short answers end in a long context too."""
+    if rng.random() < NOTES:
+        return plain.note(Values(rng, held_out, invented=0.5))
     asked, answered = plain.turn(rng, held_out)
     return (f"{plain.pasted(rng)}\n\n{asked}" if rng.random() < 0.3 else asked), answered
 

@@ -30,9 +30,13 @@ def data_root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def mixed(data_root: Path, no_call: float, replay: float, seed: int = 1) -> list[Row]:
+def mixed(data_root: Path, no_call: float, replay: float, seed: int = 1, join_rows: int = 1) -> list[Row]:
     stage = StageSpec(
-        name="tools", data=DatasetSpec(source="tools.jsonl"), no_call_fraction=no_call, replay_fraction=replay
+        name="tools",
+        data=DatasetSpec(source="tools.jsonl"),
+        join_rows=join_rows,
+        no_call_fraction=no_call,
+        replay_fraction=replay,
     )
     run = StageRun(
         job_id="j",
@@ -68,3 +72,9 @@ def test_the_same_seed_gives_the_same_rows(data_root: Path) -> None:
 def test_more_chat_rows_than_there_are_is_refused(data_root: Path) -> None:
     with pytest.raises(BadData, match="ask for 90 chat rows, and the stage before has 60"):
         mixed(data_root, 0.6, 0.3)
+
+
+def test_a_stages_own_rows_are_joined_and_the_mixed_ones_stay_apart(data_root: Path) -> None:
+    rows = mixed(data_root, 0.2, 0.0, join_rows=5)
+    assert len(rows) == 20
+    assert [len(row.messages) for row in rows] == [10] * 16 + [2] * 4

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.errors import BadData
-from core.rows import Row, read_rows
+from core.rows import Row, joined, read_rows
 from core.spec import DatasetSpec
 from core.storage import confined
 from worker.stages.hub import read_hub_rows
@@ -21,9 +21,9 @@ def stage_rows(run: StageRun) -> Iterator[Row]:
     data_root, stage = Path(run.data_root), run.stage
     mixed = stage.no_call_fraction + stage.replay_fraction
     if not mixed or run.replay is None:
-        yield from source_rows(stage.data, data_root)
+        yield from joined(source_rows(stage.data, data_root), stage.join_rows)
         return
-    own = list(source_rows(stage.data, data_root))
+    own = list(joined(source_rows(stage.data, data_root), stage.join_rows))
     no_call, replay = round(len(own) * stage.no_call_fraction), round(len(own) * stage.replay_fraction)
     own = own[: len(own) - no_call - replay]
     rng = random.Random(run.seed)
