@@ -68,7 +68,8 @@ SMALL_TALK: tuple[tuple[Wordings, str], ...] = (
 
 NOTE_LINES = (("{}: {}", "\n"), ("{} = {}", "; "), ('the {} is "{}"', ", "), ("- {}: {}", "\n"), ('{} "{}"', " and "))
 NOTE_ASKS = wordings(
-    "What is the {}?\nWhich {} is given?\nTell me the {}.\nRead the {} to me.\nWhat {} do you see?", "Give me the {}."
+    "What is the {}?\nWhich {} is given?\nTell me the {}.\nRead the {} to me.\nWhat {} do you see?",
+    "Which {} stands there?",
 )
 
 
