@@ -77,7 +77,7 @@ def single(values: Values, new_wording: bool, tool: str | None = None) -> Reques
     return Request(query if new_wording else wrapped(query, values.rng), (call,))
 
 
-def two_of_one_tool(values: Values, new_wording: bool, among: Sequence[str] = tuple(w.BOTH)) -> Request:
+def two_of_one_tool(values: Values, new_wording: bool, among: Sequence[str]) -> Request:
     """A request for two calls of one tool."""
     name = values.rng.choice(among)
     argument, ways = w.BOTH[name]
