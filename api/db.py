@@ -11,7 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from core.db import CONNECT_ARGS, driver_url
+from core.db import STATEMENT_TIMEOUT_S, connect_args, driver_url
 from core.settings import get_settings
 
 CONNECTIONS = 16
@@ -25,13 +25,13 @@ def async_engine() -> AsyncEngine:
     It prepares nothing: a prepared list gets one plan for every filter, and at 1,000,000 jobs the plan for a common
     value reads nearly all of them to find a rare one.
     """
-    return _new_engine(connect_args={**CONNECT_ARGS, "prepare_threshold": None})
+    return _new_engine({"prepare_threshold": None})
 
 
 @lru_cache
 def statement_engine() -> AsyncEngine:
     """The engine of `first_row`, whose connections commit every statement."""
-    return _new_engine(connect_args=CONNECT_ARGS, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+    return _new_engine({}, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
 
 
 @lru_cache
@@ -61,9 +61,11 @@ async def dispose() -> None:
         await engine.dispose()
 
 
-def _new_engine(**options: Any) -> AsyncEngine:
+def _new_engine(arguments: Mapping[str, object], **options: Any) -> AsyncEngine:
+    url = get_settings().database_url
     engine = create_async_engine(
-        driver_url(get_settings().database_url),
+        driver_url(url),
+        connect_args={**connect_args(url, STATEMENT_TIMEOUT_S), **arguments},
         pool_size=CONNECTIONS,
         max_overflow=0,
         pool_timeout=5,

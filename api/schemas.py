@@ -82,7 +82,9 @@ class JobView(BaseModel):
     status: JobStatus
     stage: str | None = Field(description="the stage at work")
     progress: dict[str, Any] | None = Field(description="step, max_steps, loss, tokens_per_s and eta_s of the stage")
-    error: dict[str, Any] | None = Field(description="why the job failed, and what to do")
+    error: dict[str, Any] | None = Field(
+        description="why the job failed: code, message, stage, and as remedy what to do"
+    )
     # Not a JobSpec: a job stored under older rules must still be shown.
     spec: dict[str, Any] = Field(description="the JobSpec with every default filled in")
     plan: Plan

@@ -50,9 +50,11 @@ def _main_job(system: System, client: Client, console: Console) -> dict[str, Any
     with StreamingClient(system.inference_url, system.admin_key, system.settings.vllm_model_name) as stream:
         ended = watch(client, job["id"], console, lambda seen: stream.follow(seen["status"]))
     if ended["status"] != JobStatus.SUCCEEDED:
-        error = ended["error"] or {"code": ended["status"], "message": "see the events above"}
-        logs = system.settings.home / "log"
-        raise DemoFailed(f"job {job['id']} {ended['status']}: {error['code']}: {error['message']}; logs are in {logs}")
+        error = ended["error"] or {"code": "no error", "message": "it was stopped", "remedy": "see the events above"}
+        raise DemoFailed(
+            f"job {job['id']} {ended['status']}: {error['code']}: {error['message']}; what to do: {error['remedy']}; "
+            f"logs are in {system.settings.home / 'log'}"
+        )
 
     console.rule("[bold]3. Before and after, measured on the live endpoint")
     stages = client.get(f"/jobs/{job['id']}/scorecard")["stages"]

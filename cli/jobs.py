@@ -10,7 +10,7 @@ from rich.console import Console
 from cli.client import Client
 from cli.scorecard import print_scorecard
 from cli.tables import local_time, open_console, print_json, print_table
-from cli.watch import describe_progress, watch
+from cli.watch import describe_progress, describe_wait, watch
 from core.errors import ConfigurationError, NotFound
 from core.settings import get_settings
 
@@ -136,9 +136,12 @@ def _print_job(console: Console, job: dict[str, Any]) -> None:
         "job": job["id"],
         "status": " ".join(filter(None, (job["status"], job["stage"]))),
         "progress": " ".join((_steps(job["progress"]), describe_progress(job["progress"] or {}))).strip(),
+        "stalled": job["stalled"],
+        "expected": describe_wait(job),
         "base model": job["spec"]["base_model"],
         "models": ", ".join(job["result_models"]),
         "error": (job["error"] or {}).get("message"),
+        "what to do": (job["error"] or {}).get("remedy"),
     }
     for name, value in lines.items():
         if value:

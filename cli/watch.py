@@ -41,7 +41,7 @@ def watch(
                 description=" ".join(filter(None, (job["status"], job["stage"]))),
                 completed=progress.get("step", 0),
                 total=progress.get("max_steps"),
-                note=describe_progress(progress),
+                note=describe_progress(progress) or describe_wait(job),
             )
             time.sleep(POLL_S)
 
@@ -55,6 +55,20 @@ def describe_progress(progress: dict[str, Any]) -> str:
         parts.append(f"{progress['tokens_per_s']:,.0f} tokens/s")
     if progress.get("eta_s") is not None:
         parts.append(f"{describe_duration(progress['eta_s'])} left")
+    return " · ".join(parts)
+
+
+def describe_wait(job: dict[str, Any]) -> str:
+    """`place 3 · starts 14:02 to 14:05 · ends 14:20 to 14:31`, as far as it is known."""
+    parts = []
+    if job["queue_position"] is not None:
+        parts.append(f"place {job['queue_position']}")
+    if job["waiting_for"]:
+        parts.append(f"waiting: {job['waiting_for']}")
+    for verb, name in (("starts", "expected_start"), ("ends", "expected_end")):
+        if job[name] is not None:
+            earliest, latest = (time.strftime("%a %H:%M", time.localtime(at)) for at in job[name])
+            parts.append(f"{verb} {earliest}" + (f" to {latest}" if latest != earliest else ""))
     return " · ".join(parts)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from core.settings import get_settings
 
-CONNECT_ARGS: dict[str, object] = {
+_CONNECT_ARGS: dict[str, object] = {
     "connect_timeout": 5,
     "application_name": "tunesmith",
     # A server that was cut off is noticed within 25 s.  They mean nothing on a Unix socket, and do no harm there.
@@ -21,7 +21,7 @@ CONNECT_ARGS: dict[str, object] = {
     "tcp_user_timeout": 20_000,
 }
 STATEMENT_TIMEOUT_S = 30
-"""Longest statement of workers and the gateway: below 0.75 of the lease; theirs take milliseconds."""
+"""Longest statement of workers, the gateway and the api: below 0.75 of the lease; theirs take milliseconds."""
 _AWAY = ("08", "53", "57")  # classes of SQLSTATE: connection failures, too few resources, an operator's intervention
 _BLOCKED = {"40001", "40P01"}  # a serialisation failure, a deadlock
 
@@ -35,11 +35,16 @@ def driver_url(url: str) -> str:
 
 
 def new_engine(url: str, statement_timeout_s: int | None = None) -> Engine:
-    """A small sync pool that notices dead connections.  A URL with `options` of its own keeps them, and no others."""
-    target, arguments = make_url(driver_url(url)), dict(CONNECT_ARGS)
-    if statement_timeout_s is not None and "options" not in target.query:
-        arguments["options"] = f"-c statement_timeout={statement_timeout_s}s"
-    return create_engine(target, pool_size=2, max_overflow=3, pool_pre_ping=True, connect_args=arguments)
+    """A small sync pool that notices dead connections."""
+    arguments = connect_args(url, statement_timeout_s)
+    return create_engine(driver_url(url), pool_size=2, max_overflow=3, pool_pre_ping=True, connect_args=arguments)
+
+
+def connect_args(url: str, statement_timeout_s: int | None) -> dict[str, object]:
+    """How to connect, with a limit on every statement.  A URL with `options` of its own keeps them, and no others."""
+    if statement_timeout_s is None or "options" in make_url(driver_url(url)).query:
+        return dict(_CONNECT_ARGS)
+    return {**_CONNECT_ARGS, "options": f"-c statement_timeout={statement_timeout_s}s"}
 
 
 @lru_cache

@@ -111,10 +111,11 @@ def replaced_by(session: Session, alias: str, model_id: str, job_id: str) -> str
 
 
 def withdraw(session: Session, job_id: str) -> None:
-    """Take back what a job asked for and the gateway has not begun."""
+    """Take back what a job asked for, unless the gateway is putting it in place already."""
+    not_yet = (DeploymentStatus.PENDING, DeploymentStatus.STAGING)
     session.execute(
         update(Deployment)
-        .where(Deployment.job_id == job_id, Deployment.status == DeploymentStatus.PENDING)
+        .where(Deployment.job_id == job_id, Deployment.status.in_(not_yet))
         .values(status=DeploymentStatus.SUPERSEDED)
     )
 

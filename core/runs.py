@@ -21,6 +21,7 @@ from core.events import add_event
 from core.forecast import judge
 from core.machine import Device
 from core.models import Evaluation, Job, Metric, Phase, Project, Run, Worker
+from core.remedies import remedy
 from core.states import FINAL, STOPPING, JobStatus, check_job_move
 
 _STEP = ("job_id", "stage", "step")
@@ -236,10 +237,12 @@ def _end(
 ) -> None:
     """Move the job, close its run, and give the lease up; a job that is queued again is rung for at once.
 
-    A model of a job that did not succeed does not go live any more, unless the gateway is at it already.
+    A model of a job that did not succeed does not go live any more, unless it is being put in place already.
     """
     check_job_move(job.id, job.status, target)
     lease = Lease(job.id, job.attempt, uuid.UUID(int=0))
+    if error is not None:
+        error = {**error, "remedy": remedy(error["code"])}
     job.status, job.error = target, error
     job.finished_at = func.now() if target in FINAL else None
     job.lease_token = job.lease_expires_at = None

@@ -68,7 +68,7 @@ DEPLOYMENT_MOVES: dict[DeploymentStatus, frozenset[DeploymentStatus]] = {
         {DeploymentStatus.STAGING, DeploymentStatus.FAILED, DeploymentStatus.SUPERSEDED}
     ),
     DeploymentStatus.STAGING: frozenset(
-        {DeploymentStatus.PENDING, DeploymentStatus.SWAPPING, DeploymentStatus.FAILED, DeploymentStatus.LIVE}
+        {DeploymentStatus.PENDING, DeploymentStatus.SWAPPING, DeploymentStatus.FAILED, DeploymentStatus.SUPERSEDED}
     ),
     DeploymentStatus.SWAPPING: frozenset({DeploymentStatus.PENDING, DeploymentStatus.LIVE, DeploymentStatus.FAILED}),
     DeploymentStatus.LIVE: frozenset({DeploymentStatus.SUPERSEDED}),

@@ -17,13 +17,13 @@ from sqlalchemy.orm import Session
 
 from core import deployments, storage
 from core.db import transaction
-from core.errors import ServiceError
+from core.errors import Conflict, ServiceError
 from core.models import Deployment, Model
 from core.settings import Settings
 from core.states import DeploymentStatus
 from inference.names import Served
 from inference.proxy import Endpoint
-from inference.rollout import Rollout
+from inference.rollout import Rollout, Withdrawn
 
 log = logging.getLogger(__name__)
 POLL_S = 0.3
@@ -101,7 +101,7 @@ class Reconciler:
         log.info("engine.serving model=%s", wanted.model_id)
 
     async def _carry_out(self, deployment: Deployment, model: Model) -> None:
-        """One deployment, from pending to live or failed; what was served stays served when it fails."""
+        """One deployment, from pending to live, failed or withdrawn; what was served stays served unless it is live."""
         new = served_by(deployment, model)
         rollout = self._rollout(deployment.id)
         log.info("deployment.started deployment_id=%s model=%s", deployment.id, model.id)
@@ -109,6 +109,9 @@ class Reconciler:
         try:
             await _in_database(lambda s: deployments.advance(s, deployment.id, DeploymentStatus.STAGING))
             await rollout.carry_out(self._wanted, new)
+        except Withdrawn as reason:
+            log.info("deployment.withdrawn deployment_id=%s: %s", deployment.id, reason)
+            return
         except ServiceError as error:
             failure = error.message
         except Exception as error:
@@ -143,8 +146,12 @@ class Reconciler:
 
     def _rollout(self, deployment_id: str | None = None) -> Rollout:
         async def swapping() -> None:
-            if deployment_id is not None:
+            if deployment_id is None:
+                return
+            try:
                 await _in_database(lambda s: deployments.advance(s, deployment_id, DeploymentStatus.SWAPPING))
+            except Conflict as error:
+                raise Withdrawn(error.message) from error
 
         async def roots() -> set[Path]:
             return {self._settings.storage_path, *await _in_database(outside_models)}

@@ -21,6 +21,12 @@ from inference.swap import EngineControl, NeedsRestart
 log = logging.getLogger(__name__)
 
 
+class Withdrawn(ServiceError):
+    """The model is not wanted any more; what was served is served still."""
+
+    status, code = 409, "conflict"
+
+
 class Rollout:
     """One change of the served model.  `strategy` and `timings` (in seconds, by phase) tell how it went."""
 
@@ -31,7 +37,7 @@ class Rollout:
         roots: Callable[[], Awaitable[set[Path]]],
         swapping: Callable[[], Awaitable[None]],
     ) -> None:
-        """`swapping` is awaited just before requests begin to wait."""
+        """`swapping` is awaited just before what is served changes; it may still raise Withdrawn."""
         self.strategy: str | None = None
         self.timings: dict[str, float] = {}
         self._endpoint = endpoint
@@ -43,14 +49,17 @@ class Rollout:
     async def carry_out(self, old: Served | None, new: Served) -> None:
         """Serve `new`.
 
-        On an error `old` is served as before, or vLLM is down and the reconciler will start it on `old`.
+        On an error, Withdrawn among them, `old` is served as before, or vLLM is down and the reconciler will start it
+        on `old`.
         """
         with self._timed("total_s"):
             if old is not None and old.model_id == new.model_id and self._endpoint.engine.running:
                 self.strategy = "alias"
+                await self._swapping()
                 self._endpoint.served = replace(old, aliases=old.aliases | new.aliases)
             elif old is None or not self._endpoint.engine.running:
                 self.strategy = "start"
+                await self._swapping()
                 await self.start(new)
                 self._endpoint.gate.open()
             else:
@@ -76,7 +85,12 @@ class Rollout:
         except NeedsRestart as reason:
             log.info("rollout.restart reason=%s", reason)
             self.strategy = "restart"
-        await self._swapping()
+        try:
+            await self._swapping()
+        except Withdrawn:
+            if self.strategy == "swap":
+                await self._control.discard()
+            raise
         gate = self._endpoint.gate
         gate.close(f"{new.model_id} is being put in place")
         with self._timed("gated_s"):

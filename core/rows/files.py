@@ -48,7 +48,7 @@ def _raw_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 raise BadData(f"{path.name} holds a JSON {type(rows).__name__}, not a list of rows")
             yield from enumerate(rows, 1)
             return
-        with path.open(encoding="utf-8-sig") as file:
+        with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield number, _line(path, number, line)
@@ -58,9 +58,12 @@ def _raw_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise BadData(f"{path.name} is not UTF-8 text: {error}; convert it first", param="data.source") from None
 
 
-def _line(path: Path, number: int, line: str) -> dict[str, Any]:
+def _line(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
-        row = json.loads(line)
+        row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+    except UnicodeDecodeError as error:
+        message = f"{path.name}, row {number}: is not UTF-8 text: {error}; convert the file first"
+        raise BadData(message, param="data.source") from None
     except json.JSONDecodeError as error:
         raise BadData(f"{path.name}, row {number}: is not valid JSON: {error}", param="data.source") from None
     if not isinstance(row, dict):

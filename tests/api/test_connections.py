@@ -1,8 +1,13 @@
-"""Connections that Postgres has closed, as a restart does, are replaced before anyone meets them."""
+"""Connections that a restart of Postgres has closed are replaced before anyone meets them; statements are limited."""
+
+import asyncio
 
 import httpx
 import psycopg
+from sqlalchemy import text
 
+from api.db import async_engine, dispose, first_row
+from core.db import STATEMENT_TIMEOUT_S
 from tests.api.bodies import RECIPE
 from tests.conftest import Services
 
@@ -22,3 +27,14 @@ def test_requests_after_a_loss_of_every_connection_are_answered(client: httpx.Cl
     assert row[0] >= 2  # one connection of each engine at least
     assert [client.get(path).status_code for path in paths] == [200, 200, 200]
     assert client.post("/jobs", json=RECIPE).status_code == 201
+
+
+def test_statements_of_both_engines_are_limited(services: Services) -> None:
+    async def limits() -> list[str]:
+        async with async_engine().connect() as connection:
+            of_transactions = (await connection.execute(text("SHOW statement_timeout"))).scalar_one()
+        of_statements = await first_row("SHOW statement_timeout", {})
+        await dispose()
+        return [of_transactions, of_statements.statement_timeout]
+
+    assert asyncio.run(limits()) == [f"{STATEMENT_TIMEOUT_S}s"] * 2

@@ -42,6 +42,7 @@ def test_a_new_live_model_supersedes_the_old_one(client: httpx.Client) -> None:
         deployment_id = client.post("/deployments", json={"model": model_id}).json()["id"]
         with transaction() as session:
             deployments.advance(session, deployment_id, DeploymentStatus.STAGING)
+            deployments.advance(session, deployment_id, DeploymentStatus.SWAPPING)
             deployments.advance(session, deployment_id, DeploymentStatus.LIVE, timings={"swap_s": 0.7})
     listed = client.get("/deployments").json()["data"]
     assert [(d["model"], d["status"]) for d in listed] == [(SECOND, "live"), (FIRST, "superseded")]

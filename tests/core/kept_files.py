@@ -99,7 +99,7 @@ def deploy(model: str, *targets: DeploymentStatus, alias: str = ALIAS) -> None:
 
 
 def make_live(model: str, alias: str = ALIAS) -> None:
-    deploy(model, DeploymentStatus.STAGING, DeploymentStatus.LIVE, alias=alias)
+    deploy(model, DeploymentStatus.STAGING, DeploymentStatus.SWAPPING, DeploymentStatus.LIVE, alias=alias)
 
 
 def files(job_id: str) -> set[str]:

@@ -82,7 +82,7 @@ def test_a_failed_deployment_can_be_asked_for_again() -> None:
 def test_the_desired_model_is_the_newest_that_did_not_fail() -> None:
     first, second = request(new_model("a")), request(new_model("b"))
     assert desired_model() == "b"
-    advance(first, STAGING, LIVE)
+    advance(first, STAGING, SWAPPING, LIVE)
     assert desired_model() == "b"
     advance(second, STAGING, FAILED)
     assert desired_model() == "a"
@@ -91,7 +91,7 @@ def test_the_desired_model_is_the_newest_that_did_not_fail() -> None:
 
 def test_a_live_deployment_supersedes_the_one_before() -> None:
     first, second = request(new_model("a")), request(new_model("b"))
-    advance(first, STAGING, LIVE)
+    advance(first, STAGING, SWAPPING, LIVE)
     advance(second, STAGING, SWAPPING, LIVE)
     assert (status_of(first), status_of(second)) == (DeploymentStatus.SUPERSEDED, LIVE)
     with transaction() as session:
@@ -105,7 +105,7 @@ def test_a_jobs_model_that_was_live_is_replaced_once_another_is_wanted() -> None
     with transaction() as session:
         own = deployments.request(session, ALIAS, new_model("a"), job_id).id
     assert replaced(job_id) is None, "it has yet to go live"
-    advance(own, STAGING, LIVE)
+    advance(own, STAGING, SWAPPING, LIVE)
     assert replaced(job_id) is None, "it is live"
     request(new_model("b"))
     assert replaced(job_id) == "b"
@@ -120,21 +120,24 @@ def replaced(job_id: str) -> str | None:
         return deployments.replaced_by(session, ALIAS, "a", job_id)
 
 
-def test_only_what_the_gateway_has_not_begun_is_withdrawn() -> None:
+def test_all_but_what_is_being_put_in_place_is_withdrawn() -> None:
     job_id = new_job()
     with transaction() as session:
-        ids = [deployments.request(session, ALIAS, new_model(name), job_id).id for name in "ab"]
-    advance(ids[0], STAGING)
+        ids = [deployments.request(session, ALIAS, new_model(name), job_id).id for name in "abc"]
+    advance(ids[0], STAGING, SWAPPING)
+    advance(ids[1], STAGING)
     with transaction() as session:
         deployments.withdraw(session, job_id)
-    assert [status_of(each) for each in ids] == [STAGING, DeploymentStatus.SUPERSEDED]
+    assert [status_of(each) for each in ids] == [SWAPPING, DeploymentStatus.SUPERSEDED, DeploymentStatus.SUPERSEDED]
+    with pytest.raises(Conflict, match="is superseded: it cannot become swapping"):
+        advance(ids[1], SWAPPING)
 
 
 def test_other_aliases_are_left_alone() -> None:
     new_model("a")
     first, other = request("a"), request("a", alias="other")
-    advance(first, STAGING, LIVE)
-    advance(other, STAGING, LIVE)
+    advance(first, STAGING, SWAPPING, LIVE)
+    advance(other, STAGING, SWAPPING, LIVE)
     assert (status_of(first), status_of(other)) == (LIVE, LIVE)
 
 

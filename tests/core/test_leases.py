@@ -12,6 +12,7 @@ from core import deployments, jobs, runs
 from core.db import transaction
 from core.errors import Conflict, LeaseLost
 from core.models import Deployment, Evaluation, Job, Metric, Project, Run, Worker
+from core.remedies import REMEDIES
 from core.runs import Lease
 from core.states import HELD, DeploymentStatus, JobStatus
 from tests.core.sessions import DEVICE, claim, finish, new_job, new_model, read, status_of
@@ -130,7 +131,8 @@ def test_a_finished_job_has_its_error_and_gives_up_the_lease() -> None:
     with transaction() as session:
         runs.finish(session, lease, JobStatus.FAILED, error)
     job = read(job_id)
-    assert (job.status, job.error, job.lease_token) == (JobStatus.FAILED, error, None)
+    assert (job.status, job.lease_token) == (JobStatus.FAILED, None)
+    assert job.error == {**error, "remedy": REMEDIES["bad_data"]}
     assert job.finished_at is not None
     assert outcome(lease) == "failed"
 
@@ -150,7 +152,8 @@ def test_a_job_that_loses_every_worker_fails_with_the_reason() -> None:
     job = read(job_id)
     assert job.status == JobStatus.FAILED
     assert job.error is not None
-    assert job.error["code"] == "worker_lost"
+    assert (job.error["code"], job.error["remedy"]) == ("worker_lost", REMEDIES["worker_lost"])
+    assert job.error["message"].startswith("The worker stopped renewing its lease")
     assert job.finished_at is not None
 
 

@@ -211,7 +211,9 @@ def test_a_run_that_lost_its_job_cannot_call_a_removed_model_back() -> None:
 STAGING, SWAPPING, LIVE = DeploymentStatus.STAGING, DeploymentStatus.SWAPPING, DeploymentStatus.LIVE
 
 
-@pytest.mark.parametrize("way", [(), (STAGING,), (STAGING, SWAPPING), (STAGING, LIVE)], ids=lambda way: f"{way[-1:]}")
+@pytest.mark.parametrize(
+    "way", [(), (STAGING,), (STAGING, SWAPPING), (STAGING, SWAPPING, LIVE)], ids=lambda way: f"{way[-1:]}"
+)
 def test_a_model_that_is_deployed_or_on_its_way_stays(way: tuple[DeploymentStatus, ...]) -> None:
     job_id = ended_job(days_ago=2, **STRICT)
     deploy(model_id(job_id, CHAT), *way)

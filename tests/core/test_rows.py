@@ -125,6 +125,14 @@ def test_broken_rows_are_named(tmp_path: Path, line: str, problem: str) -> None:
         list(read_rows(path))
 
 
+def test_a_row_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    row = '{"instruction": "Grüße.", "output": "2"}\n'
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(row.encode("utf-8-sig") + row.encode("latin-1"))
+    with pytest.raises(BadData, match=r"rows\.jsonl, row 2: is not UTF-8 text: .*; convert the file first"):
+        list(read_rows(path))
+
+
 def test_a_row_knows_where_it_comes_from(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     row = json.dumps({"instruction": "Add.", "output": "2"})

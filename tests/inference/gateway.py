@@ -62,6 +62,10 @@ class Gateway:
             self._process = subprocess.Popen(command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
         wait_until(lambda: self.health() is not None, 20)
 
+    def log(self) -> str:
+        """What it has logged so far."""
+        return (self.log_dir / "gateway.log").read_text()
+
     def health(self) -> dict[str, Any] | None:
         """What `/health` says, or None while nothing listens."""
         try:
@@ -128,13 +132,13 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def ask_for(model_id: str, path: Path) -> str:
+def ask_for(model_id: str, path: Path, job_id: str | None = None) -> str:
     """Register the model and ask for it to be live; the deployment's id."""
     with transaction() as session:
         deployments.register_model(
             session, model_id, stage="base", base_model=str(path), location=str(path), manifest={}
         )
-        return deployments.request(session, ALIAS, model_id).id
+        return deployments.request(session, ALIAS, model_id, job_id).id
 
 
 def outcome(deployment_id: str) -> Deployment | None:

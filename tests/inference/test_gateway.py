@@ -8,9 +8,15 @@ from pathlib import Path
 
 import openai
 import pytest
+from sqlalchemy import select
 
+from core import deployments
+from core.db import transaction
+from core.models import Deployment
+from core.states import DeploymentStatus
+from tests.core.sessions import new_job
 from tests.inference import checkpoints
-from tests.inference.gateway import ALIAS, Gateway, alive, deploy, kill
+from tests.inference.gateway import ALIAS, Gateway, alive, ask_for, deploy, kill
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -126,6 +132,20 @@ def test_broken_checkpoints_are_refused_while_serving_goes_on(gateway: Gateway, 
             assert "gated_s" not in (deployment.timings or {}), name
         streams.wait_for_more(2)
     assert streams.failures == []
+    assert greedy_all(gateway) == before
+
+
+def test_a_model_that_is_withdrawn_while_it_is_staged_does_not_go_live(gateway: Gateway, models: Path) -> None:
+    before, job_id = greedy_all(gateway), new_job()
+    deployment_id = ask_for("ft:withdrawn", checkpoints.successor(models / "withdrawn", seed=2), job_id)
+    query = select(Deployment.id).where(Deployment.id == deployment_id, Deployment.status == DeploymentStatus.STAGING)
+    with transaction() as session:
+        wait_until(lambda: session.scalar(query.with_for_update()), 30, 0.002)
+        deployments.withdraw(session, job_id)
+    wait_until(lambda: f"deployment.withdrawn deployment_id={deployment_id}" in gateway.log(), 30)
+    with transaction() as session:
+        assert deployments.get(session, deployment_id).status == DeploymentStatus.SUPERSEDED
+    assert [model.id for model in gateway.client.models.list().data] == [ALIAS, "tiny-base"]
     assert greedy_all(gateway) == before
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.errors import ServiceError
+from core.remedies import REMEDIES
 from worker.live import DeploymentFailed
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +56,11 @@ def test_the_source_is_read_right() -> None:
 
 def test_every_code_of_a_run_is_explained_as_one() -> None:
     assert of_runs() - {"lease_lost"} <= in_table(OF_JOBS)
+
+
+def test_every_code_of_a_job_has_its_remedy_and_the_page_says_the_same() -> None:
+    on_page = dict(re.findall(r"^\| `([a-z_]+)` \|.*\| ([^|]+) \|$", OF_JOBS, flags=re.MULTILINE))
+    assert on_page == REMEDIES
 
 
 def test_the_tables_hold_every_code_once_and_no_other() -> None:

@@ -63,7 +63,7 @@ def leave_all(job_id: str, *, measured: Iterable[str]) -> None:
 def make_live(model_id: str, job_id: str | None = None) -> None:
     with transaction() as session:
         deployment_id = deployments.request(session, ALIAS, model_id, job_id).id
-    for target in (DeploymentStatus.STAGING, DeploymentStatus.LIVE):
+    for target in (DeploymentStatus.STAGING, DeploymentStatus.SWAPPING, DeploymentStatus.LIVE):
         with transaction() as session:
             deployments.advance(session, deployment_id, target)
 
