@@ -1,6 +1,8 @@
 # Tunesmith on one machine.  `make` shows what there is; PYTHON=python3.12 chooses the Python of the environments.
 PYTHON ?= python3
 BIN := .venv/bin
+# Many container images set it.  Every process would compile its libraries anew at its start: 8 s for a training.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test test-slow faults check format clean-demo clean
 

@@ -17,6 +17,8 @@ _ALONE = ("--without-gossip", "--without-mingle")
 def service_children(settings: Settings) -> list[Child]:
     """Every process, for settings whose URLs and ports are final; they may start together."""
     env = {**settings.environment(), "PYTHONUNBUFFERED": "1"}
+    # Many container images set it.  Every program would compile its libraries anew at its start: 8 s for a training.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def child(name: str, argv: list[str], healthy: Callable[[], bool], stop_timeout_s: float) -> Child:
         log = settings.log_dir / f"{name}.log"
