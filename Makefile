@@ -24,7 +24,7 @@ test: setup ## run every test that needs no GPU and trains nothing for minutes
 test-slow: setup ## run the tests that train: kills, exact resume, too little memory, a full disk
 	@$(BIN)/python -m pytest -q -m slow
 
-faults: setup ## kill, freeze and cut off every process while jobs run, then judge every job (an hour)
+faults: setup ## kill, freeze and cut off every process while jobs run, then judge every job (40 minutes)
 	@$(BIN)/python -m tests.faults
 
 check: setup ## ruff, mypy strict, the import rule, the lock files, `alembic check`
