@@ -36,7 +36,7 @@ class Sizes:
 
     chat_train: int = 1000
     chat_held_out: int = 200
-    tools_train: int = 4800
+    tools_train: int = 9200
 
 
 def of_mix(mix: Mapping[str, int], values: Values) -> list[ToolRow]:

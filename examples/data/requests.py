@@ -7,7 +7,7 @@ from random import Random
 from examples.data import wordings as w
 from examples.data.sampling import Values
 from examples.data.tools import TOOLS
-from examples.data.wordings import Wordings
+from examples.data.wordings import Wordings, worded
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def single(values: Values, new_wording: bool, tool: str | None = None) -> Reques
     """A request for one call."""
     name = tool or values.rng.choice(list(TOOLS))
     call, ways = sample_call(name, values)
-    query = values.rng.choice(ways.of(new_wording)).format(**call.arguments)
+    query = worded(values.rng.choice(ways.of(new_wording)), values.rng).format(**call.arguments)
     return Request(query if new_wording else wrapped(query, values.rng), (call,))
 
 
@@ -85,7 +85,7 @@ def two_of_one_tool(values: Values, new_wording: bool, among: Sequence[str]) -> 
         argument
     ]
     pair = different(sample)
-    query = values.rng.choice(ways.of(new_wording)).format(*pair)
+    query = worded(values.rng.choice(ways.of(new_wording)), values.rng).format(*pair)
     return Request(query, tuple(Call(name, {argument: value}) for value in pair))
 
 
@@ -100,7 +100,7 @@ def two_calls(values: Values, new_wording: bool, among: Sequence[str] = tuple(TO
     queries, calls = [], []
     for name in names:
         call, ways = sample_call(name, values)
-        query = values.rng.choice(ways.of(new_wording)).format(**call.arguments)
+        query = worded(values.rng.choice(ways.of(new_wording)), values.rng).format(**call.arguments)
         queries.append(query if query[-1] in ".?!" else query + ".")
         calls.append(call)
-    return Request(values.rng.choice(w.JOINS.of(new_wording)).format(*queries), tuple(calls))
+    return Request(worded(values.rng.choice(w.JOINS.of(new_wording)), values.rng).format(*queries), tuple(calls))

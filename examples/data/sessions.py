@@ -8,7 +8,7 @@ from examples.data.rows import ToolRow, offered, tool_row
 from examples.data.sampling import Values
 from examples.data.tools import TOOLS
 
-SESSION_ROWS = (1, 2, 3, 4, 4)
+SESSION_ROWS = (4, 6, 8, 10)
 NO_TOOLS = 0.04
 SESSION_MIX = {"single": 49, "two_calls": 30, "no_call_tool_like": 16, "no_call_chat": 5}
 

@@ -3,8 +3,9 @@
 import json
 import re
 from collections import Counter
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
+from random import Random
 from string import Formatter
 
 import pytest
@@ -33,9 +34,9 @@ def read(folder: Path, name: str) -> list[ToolRow]:
 
 
 def as_pattern(wording: str) -> re.Pattern[str]:
-    """Finds the wording with any values in it."""
+    """Finds the wording with any values in it; no value has a quotation mark."""
     texts = [re.escape(text) for text, *_ in Formatter().parse(wording)]
-    return re.compile(".+?".join(texts) if len(texts) > 1 else texts[0])
+    return re.compile('[^"]+?'.join(texts) if len(texts) > 1 else texts[0])
 
 
 def test_same_seed_gives_the_same_bytes(made: Path, tmp_path: Path) -> None:
@@ -80,9 +81,9 @@ def test_shares_of_the_training_rows(made: Path) -> None:
 
 def test_training_rows_come_in_sessions_that_become_conversations(made: Path) -> None:
     rows = list(read_rows(made / "tools.train.jsonl"))
-    conversations = list(joined(rows, 4))
-    assert 2 < len(rows) / len(conversations) < 4
-    assert {len(one.messages) for one in conversations} == {2, 4, 6, 8}
+    conversations = list(joined(rows, 10))
+    assert 6 < len(rows) / len(conversations) < 8
+    assert {8, 12, 16, 20} <= {len(one.messages) for one in conversations} <= set(range(2, 22, 2))
     told, held = (list(chain.from_iterable(one.messages for one in some)) for some in (rows, conversations))
     assert told == held
 
@@ -109,7 +110,8 @@ def test_answers_call_only_offered_tools_with_values_from_the_query(made: Path) 
 def test_held_out_values_never_occur_in_training_rows(made: Path, name: str) -> None:
     values = {value for row in read(made, name) for value in argument_values(row)}
     queries = "\n".join(row["query"] for row in read(made, "tools.train"))
-    chats = "\n".join(m["content"] for row in read(made, "chat.train") for m in row["messages"])
+    lines = (made / "chat.train.jsonl").read_text(encoding="utf-8").splitlines()
+    chats = "\n".join(message["content"] for line in lines for message in json.loads(line)["messages"])
     for value in values:
         # A chat row may name a capital that is also a held-out city; a longer value may not stand there.
         for text in (queries,) if value.isalpha() else (queries, chats):
@@ -124,11 +126,27 @@ def all_wordings() -> list[Wordings]:
     return [table for table in tables if isinstance(table, Wordings)] + both + talk + list(unfit.WISHES)
 
 
+def variants(wording: str) -> list[str]:
+    """Every wording that one with choices stands for."""
+    choices = [choice.split("|") for choice in wordings.CHOICE.findall(wording)]
+    return [
+        wordings.CHOICE.sub("{}", wording.replace("{", "{{").replace("}", "}}")).format(*each)
+        for each in product(*choices)
+    ]
+
+
+def test_a_wording_with_choices_takes_one_of_each() -> None:
+    wording = "[Find|Look up] {query}[| online]."
+    all_four = {"Find {query}.", "Find {query} online.", "Look up {query}.", "Look up {query} online."}
+    assert set(variants(wording)) == all_four
+    assert {wordings.worded(wording, Random(seed)) for seed in range(50)} == all_four
+
+
 def test_held_out_wordings_never_occur_in_training_rows(made: Path) -> None:
     queries = [row["query"] for row in read(made, "tools.train")]
     prompts = [json.loads(line)["prompt"] for line in (made / "chat.train.jsonl").read_text().splitlines()]
     for ways in all_wordings():
-        assert not set(ways.train) & set(ways.held_out)
+        assert not {worded for wording in ways.train for worded in variants(wording)} & set(ways.held_out)
         for wording in ways.held_out:
             pattern = as_pattern(wording)
             assert not [text for text in (*queries, *prompts) if pattern.fullmatch(text)], wording
