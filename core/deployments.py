@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 from core.errors import Conflict, NotFound
 from core.ids import new_id
 from core.models import Deployment, Job, Model
-from core.states import FINAL, DeploymentStatus, check_deployment_move
+from core.spec import DeploySpec
+from core.states import FINAL, OPEN, DeploymentStatus, check_deployment_move
 
-OPEN = (DeploymentStatus.PENDING, DeploymentStatus.STAGING, DeploymentStatus.SWAPPING)
+AS_THE_JOB_SAYS = DeploySpec()
 
 
 def register_model(
@@ -27,14 +28,24 @@ def register_model(
     location: str,
     manifest: dict[str, Any],
     job_id: str | None = None,
+    base_id: str | None = None,
+    adapter_rank: int | None = None,
+    canary: dict[str, Any] | None = None,
 ) -> None:
     """Make a model known under its public name.
 
     Registering the same one again changes nothing, but for one that was removed and that a retry has made anew.
     Of a job that is final, only a run that lost its lease would say so: it is not believed.
     """
-    values = {"stage": stage, "base_model": base_model, "location": location, "manifest": manifest, "job_id": job_id}
-    made_anew = {"location": location, "manifest": manifest, "created_at": func.now(), "removed_at": None}
+    made = {
+        "location": location,
+        "manifest": manifest,
+        "base_id": base_id,
+        "adapter_rank": adapter_rank,
+        "canary": canary,
+    }
+    values = {"stage": stage, "base_model": base_model, "job_id": job_id, **made}
+    made_anew = {**made, "created_at": func.now(), "removed_at": None}
     is_final = select(Job.id).where(Job.id == job_id, Job.status.in_(FINAL)).exists()
     session.execute(
         insert(Model)
@@ -56,31 +67,62 @@ def no_model(model_id: str) -> NotFound:
     return NotFound(f"no model {model_id!r}: GET /models lists those there are", param="model")
 
 
-def request(session: Session, alias: str, model_id: str, job_id: str | None = None) -> Deployment:
+def request(
+    session: Session,
+    alias: str,
+    model_id: str,
+    job_id: str | None = None,
+    *,
+    how: DeploySpec = AS_THE_JOB_SAYS,
+    rollback_of: str | None = None,
+) -> Deployment:
     """Ask for `alias` to serve the model.  If that is already live or under way, return that deployment.
 
-    Conflict when the model was removed.  Its row is locked against `core.retention`, which so waits for this
-    deployment and finds it, or has removed the model before.
+    Conflict when the model was removed, or has no adapter to be served as.  Its row is locked against
+    `core.retention`, which so waits for this deployment and finds it, or has removed the model before.
     """
     query = select(Model).where(Model.id == model_id).with_for_update(read=True)
     model = session.scalar(query, execution_options={"populate_existing": True})
     if model is None:
         raise no_model(model_id)
-    if model.removed_at is not None:
-        raise Conflict(
-            f"model {model_id!r} was removed on {model.removed_at:%Y-%m-%d at %H:%M} UTC by its job's `keep` rules: "
-            "deploy another one (GET /models), or train it again",
-            param="model",
-        )
+    weights_id = _weights_id(model, how)
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(alias, 0))))
     newest = desired(session, alias)
-    if newest is not None and newest.model_id == model_id:
+    if newest is not None and (newest.model_id, newest.serve_as) == (model_id, how.serve_as):
         return newest
-    deployment = Deployment(id=new_id("dep"), alias=alias, model_id=model_id, job_id=job_id)
+    deployment = Deployment(
+        id=new_id("dep"),
+        alias=alias,
+        model_id=model_id,
+        job_id=job_id,
+        serve_as=how.serve_as,
+        weights_id=weights_id,
+        gate=how.gate.model_dump(mode="json"),
+        split=how.split.model_dump(mode="json") if how.split else None,
+        rollback_of=rollback_of,
+    )
     session.add(deployment)
     session.flush()
     session.refresh(deployment)
     return deployment
+
+
+def _weights_id(model: Model, how: DeploySpec) -> str:
+    """The model whose weights vLLM must hold; Conflict when the model cannot be served in this way."""
+    if model.removed_at is not None:
+        raise Conflict(
+            f"model {model.id!r} was removed on {model.removed_at:%Y-%m-%d at %H:%M} UTC by its job's `keep` rules: "
+            "deploy another one (GET /models), or train it again",
+            param="model",
+        )
+    if how.serve_as == "merged":
+        return model.id
+    if model.base_id is None or model.adapter_rank is None:
+        raise Conflict(
+            f"model {model.id!r} has no adapter: deploy it with serve_as `merged`, or deploy a model that a job made",
+            param="serve_as",
+        )
+    return model.base_id
 
 
 def get(session: Session, deployment_id: str) -> Deployment:
@@ -137,7 +179,7 @@ def next_open(session: Session) -> tuple[Deployment, Model] | None:
 
 def reopen(session: Session) -> None:
     """Take up again what a gateway that is gone had begun; only a gateway that starts may call this."""
-    begun = (DeploymentStatus.STAGING, DeploymentStatus.SWAPPING)
+    begun = OPEN - {DeploymentStatus.PENDING}
     session.execute(update(Deployment).where(Deployment.status.in_(begun)).values(status=DeploymentStatus.PENDING))
 
 
@@ -147,13 +189,15 @@ def advance(
     target: DeploymentStatus,
     *,
     strategy: str | None = None,
+    reason: str | None = None,
     timings: dict[str, Any] | None = None,
+    trial: dict[str, Any] | None = None,
     error: str | None = None,
 ) -> None:
     """Move a deployment on.
 
-    Making one live supersedes, in the same transaction, what was live under its alias and every deployment of
-    another model: the endpoint serves one model at a time, and no other may be called live.
+    Making one live supersedes, in the same transaction, what was live under its alias and every deployment that needs
+    other weights: the endpoint holds one model's weights, with adapters beside them, and no other may be called live.
     """
     deployment = session.scalar(select(Deployment).where(Deployment.id == deployment_id).with_for_update())
     if deployment is None:
@@ -164,12 +208,14 @@ def advance(
             update(Deployment)
             .where(
                 Deployment.status == DeploymentStatus.LIVE,
-                or_(Deployment.alias == deployment.alias, Deployment.model_id != deployment.model_id),
+                or_(Deployment.alias == deployment.alias, Deployment.weights_id != deployment.weights_id),
             )
             .values(status=DeploymentStatus.SUPERSEDED)
         )
         deployment.live_at = func.now()
     deployment.status = target
     deployment.strategy = strategy or deployment.strategy
+    deployment.reason = reason or deployment.reason
     deployment.timings = timings or deployment.timings
+    deployment.trial = trial or deployment.trial
     deployment.error = error

@@ -25,7 +25,7 @@ class Base(DeclarativeBase):
         int: BigInteger,
         float: Float,
         datetime: DateTime(timezone=True),
-        dict[str, Any]: JSONB,
+        dict[str, Any]: JSONB(none_as_null=True),
         JobStatus: Text,
         DeploymentStatus: Text,
     }
@@ -181,6 +181,8 @@ class Metric(Base):
 class Model(Base):
     """A servable model: a base, or the merged model of a job's stage.  `location` is below storage, or absolute.
 
+    With `adapter_rank`, `location/adapter` makes the same model of the weights of `base_id`, as one LoRA adapter.
+    `canary` is what a server that has just loaded it must answer (`worker.stages.canary`).
     One with `removed_at` has no files any more (`core.retention`), and cannot be deployed.
     """
 
@@ -194,6 +196,9 @@ class Model(Base):
     base_model: Mapped[str]
     location: Mapped[str]
     manifest: Mapped[dict[str, Any]]
+    base_id: Mapped[str | None]
+    adapter_rank: Mapped[int | None] = mapped_column(Integer)
+    canary: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     removed_at: Mapped[datetime | None]
 
@@ -204,7 +209,11 @@ class Model(Base):
 
 
 class Deployment(Base):
-    """A wish that an alias points at a model; the newest one that did not fail is the desired state."""
+    """A wish that an alias points at a model; the newest one that did not fail is the desired state.
+
+    `weights_id` is the model whose weights vLLM must hold for it: the model itself, or the base of its adapter.
+    `strategy` and `reason` say how the gateway put it in place and why so, `trial` how it did on a share of requests.
+    """
 
     __tablename__ = "deployments"
 
@@ -213,8 +222,15 @@ class Deployment(Base):
     alias: Mapped[str]
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
     job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    serve_as: Mapped[str] = mapped_column(server_default="merged")
+    weights_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    gate: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    split: Mapped[dict[str, Any] | None]
+    rollback_of: Mapped[str | None] = mapped_column(ForeignKey("deployments.id"))
     status: Mapped[DeploymentStatus] = mapped_column(server_default=DeploymentStatus.PENDING)
     strategy: Mapped[str | None]
+    reason: Mapped[str | None]
+    trial: Mapped[dict[str, Any] | None]
     timings: Mapped[dict[str, Any] | None]
     error: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -222,7 +238,9 @@ class Deployment(Base):
 
     __table_args__ = (
         Index("uq_deployments_live", "alias", unique=True, postgresql_where=text("status = 'live'")),
-        Index("ix_deployments_open", "seq", postgresql_where=text("status IN ('pending', 'staging', 'swapping')")),
+        Index(
+            "ix_deployments_open", "seq", postgresql_where=text("status IN ('pending', 'staging', 'swapping', 'trial')")
+        ),
         Index("ix_deployments_model", model_id),
         Index("ix_deployments_history", "alias", "live_at", postgresql_where=text("live_at IS NOT NULL")),
     )

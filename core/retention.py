@@ -23,12 +23,11 @@ from sqlalchemy.orm import Session
 
 from core import disk, job_files
 from core.db import transaction
-from core.deployments import OPEN
 from core.events import add_event
 from core.models import Deployment, Job, Model
 from core.settings import get_settings
 from core.spec import KeepSpec
-from core.states import FINAL, DeploymentStatus, JobStatus
+from core.states import FINAL, OPEN, DeploymentStatus, JobStatus
 from core.storage import resolve
 
 log = logging.getLogger(__name__)

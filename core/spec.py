@@ -106,10 +106,43 @@ class EvaluationSpec(Spec):
     concurrency: int = Field(16, ge=1, le=256)
 
 
+class GateSpec(Spec):
+    """How a new model waits for the answers that are under way, while new requests are held back."""
+
+    drain_s: float | None = Field(
+        None, gt=0, le=86_400, description="longest wait; TUNESMITH_DRAIN_TIMEOUT_S when absent"
+    )
+    on_timeout: Literal["wait", "blue_green", "fail"] = Field(
+        "wait",
+        description="when answers still run then: wait for their end (which the endpoint's time limit bounds), let "
+        "them end on the old weights while a second vLLM takes the new requests, or keep the old model",
+    )
+
+
+class SplitSpec(Spec):
+    """A trial: a share of the alias's requests goes to the new model, which then takes all of them or none."""
+
+    percent: int = Field(10, ge=1, le=99, description="of the alias's requests")
+    min_requests: int = Field(100, ge=1, description="answers of the new model before it may take all requests")
+    max_s: float = Field(3600, gt=0, le=7 * 86_400, description="then it is judged by what there is")
+    max_error_rate: float = Field(0.02, ge=0, le=1, description="how far its share of errors may exceed the old one's")
+    max_latency_ratio: float = Field(1.5, ge=1, description="of its median time to first token by the old one's")
+    check_share: float = Field(0.1, ge=0, le=1, description="of its answers to requests with tools that are checked")
+    max_bad_calls: float = Field(0.05, ge=0, le=1, description="share of those that call what was not offered")
+
+
+ServeAs = Literal["merged", "adapter"]
+
+
 class DeploySpec(Spec):
-    """Which merged models go live on the endpoint, in place of what it serves."""
+    """Which models go live on the endpoint, how they are served, and how one takes the place of another."""
 
     when: Literal["each_stage", "last_stage", "never"] = "each_stage"
+    serve_as: ServeAs = Field(
+        "merged", description="merged: its weights replace those served; adapter: beside others on the served base"
+    )
+    gate: GateSpec = GateSpec()
+    split: SplitSpec | None = Field(None, description="try it on a share of the requests first; not when absent")
 
 
 class KeepSpec(Spec):

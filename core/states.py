@@ -58,23 +58,25 @@ class DeploymentStatus(StrEnum):
     PENDING = "pending"
     STAGING = "staging"
     SWAPPING = "swapping"
+    TRIAL = "trial"
     LIVE = "live"
     SUPERSEDED = "superseded"
     FAILED = "failed"
 
 
+_D = DeploymentStatus
 DEPLOYMENT_MOVES: dict[DeploymentStatus, frozenset[DeploymentStatus]] = {
-    DeploymentStatus.PENDING: frozenset(
-        {DeploymentStatus.STAGING, DeploymentStatus.FAILED, DeploymentStatus.SUPERSEDED}
-    ),
-    DeploymentStatus.STAGING: frozenset(
-        {DeploymentStatus.PENDING, DeploymentStatus.SWAPPING, DeploymentStatus.FAILED, DeploymentStatus.SUPERSEDED}
-    ),
-    DeploymentStatus.SWAPPING: frozenset({DeploymentStatus.PENDING, DeploymentStatus.LIVE, DeploymentStatus.FAILED}),
-    DeploymentStatus.LIVE: frozenset({DeploymentStatus.SUPERSEDED}),
-    DeploymentStatus.SUPERSEDED: frozenset(),
-    DeploymentStatus.FAILED: frozenset(),
+    _D.PENDING: frozenset({_D.STAGING, _D.FAILED, _D.SUPERSEDED}),
+    _D.STAGING: frozenset({_D.PENDING, _D.SWAPPING, _D.FAILED, _D.SUPERSEDED}),
+    _D.SWAPPING: frozenset({_D.PENDING, _D.TRIAL, _D.LIVE, _D.FAILED}),
+    _D.TRIAL: frozenset({_D.PENDING, _D.LIVE, _D.FAILED, _D.SUPERSEDED}),
+    _D.LIVE: frozenset({_D.SUPERSEDED}),
+    _D.SUPERSEDED: frozenset(),
+    _D.FAILED: frozenset(),
 }
+"""`trial`: a share of the alias's requests goes to the model, until it is live or failed."""
+OPEN = frozenset({_D.PENDING, _D.STAGING, _D.SWAPPING, _D.TRIAL})
+"""States of a deployment that the gateway has still to carry out, or is carrying out."""
 
 
 def check_job_move(job_id: str, current: JobStatus, target: JobStatus) -> None:
