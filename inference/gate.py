@@ -53,9 +53,9 @@ class Gate:
         return True
 
     @asynccontextmanager
-    async def passing(self) -> AsyncIterator[None]:
-        """Be inside for the length of the block."""
-        await self._enter()
+    async def passing(self, deadline: float | None = None) -> AsyncIterator[None]:
+        """Be inside for the length of the block; `deadline` is a time of the event loop's clock."""
+        await self.wait(deadline)
         self.inside += 1
         self._empty.clear()
         try:
@@ -65,8 +65,10 @@ class Gate:
             if not self.inside:
                 self._empty.set()
 
-    async def _enter(self) -> None:
-        deadline = asyncio.get_running_loop().time() + self.timeout_s
+    async def wait(self, deadline: float | None = None) -> None:
+        """Return when it is open; NotServing at the deadline, or when it is shut down."""
+        if deadline is None:
+            deadline = asyncio.get_running_loop().time() + self.timeout_s
         # It may have closed again between the event and the moment this task runs.
         while self._reason is not None and not self._shut:
             try:
