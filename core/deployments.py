@@ -183,6 +183,15 @@ def reopen(session: Session) -> None:
     session.execute(update(Deployment).where(Deployment.status.in_(begun)).values(status=DeploymentStatus.PENDING))
 
 
+def show_trial(session: Session, deployment_id: str, trial: dict[str, Any]) -> None:
+    """Write down how a trial goes, while it lasts."""
+    session.execute(
+        update(Deployment)
+        .where(Deployment.id == deployment_id, Deployment.status == DeploymentStatus.TRIAL)
+        .values(trial=trial)
+    )
+
+
 def advance(
     session: Session,
     deployment_id: str,

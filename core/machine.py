@@ -43,20 +43,31 @@ def device(visible_gpus: str) -> Device:
 
 
 def _first_gpu(visible: str) -> Device | None:
+    found = _ask_gpu(visible, "name,memory.total")
+    return None if found is None else Device(found[0], int(found[1]) * 1024**2)
+
+
+def free_gpu_memory(visible_gpus: str) -> tuple[int, int] | None:
+    """Free and total bytes of the first visible GPU, or None where there is none to ask."""
+    found = _ask_gpu(visible_gpus, "memory.free,memory.total")
+    return None if found is None else (int(found[0]) * 1024**2, int(found[1]) * 1024**2)
+
+
+def _ask_gpu(visible: str, fields: str) -> list[str] | None:
+    """Two values that nvidia-smi knows of the first visible GPU; sizes are in MiB."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return None
     query = [
         program,
-        "--query-gpu=name,memory.total",
+        f"--query-gpu={fields}",
         "--format=csv,noheader,nounits",
         *(["-i", visible.split(",")[0]] if visible else []),
     ]
     answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
     if answer.returncode != 0 or not answer.stdout.strip():
         return None
-    name, mebibytes = answer.stdout.splitlines()[0].rsplit(",", 1)
-    return Device(name.strip(), int(mebibytes) * 1024**2)
+    return [value.strip() for value in answer.stdout.splitlines()[0].rsplit(",", 1)]
 
 
 def _host_memory() -> int:
@@ -66,3 +77,13 @@ def _host_memory() -> int:
     if limit.exists() and (text := limit.read_text().strip()) != "max":
         return min(total, int(text))
     return total
+
+
+def free_host_memory() -> int:
+    """Bytes that a further process may take: what the kernel calls available, or this container's rest if less."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.exists() and used.exists() and (text := limit.read_text().strip()) != "max":
+        return min(available, int(text) - int(used.read_text()))
+    return available

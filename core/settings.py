@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote, urlparse
 
 from pydantic import Field, SecretStr, model_validator
@@ -73,6 +74,10 @@ class Settings(BaseSettings):
     inference_port: int = 8001
     drain_timeout_s: float = Field(120, gt=0, description="longest wait for running answers before a swap fails")
     gate_timeout_s: float = Field(180, gt=0, description="longest a request waits behind the gate")
+    max_adapters: int = Field(4, ge=1, le=64, description="LoRA adapters that one batch of vLLM may mix")
+    second_vllm: Literal["auto", "never"] = Field(
+        "auto", description="never: no second vLLM beside the first, whatever memory is free"
+    )
     vllm_python: Path = Field(Path(".venv-vllm/bin/python"), description="the interpreter that has vLLM")
     vllm_start_timeout_s: float = 300
     vllm_args: str = Field("", description="further arguments of the vLLM server, as on a command line")
@@ -80,6 +85,9 @@ class Settings(BaseSettings):
     vllm_host: str = Field("127.0.0.1", validation_alias="VLLM_HOST")
     vllm_port: int = Field(8002, validation_alias="VLLM_PORT")
     vllm_api_key: SecretStr | None = Field(None, validation_alias="VLLM_API_KEY")
+    vllm_cpu_kvcache_gb: int = Field(
+        1, ge=1, validation_alias="VLLM_CPU_KVCACHE_SPACE", description="GiB of vLLM's cache where there is no GPU"
+    )
     vllm_gpu_util: float = Field(0.9, gt=0, le=1, validation_alias="VLLM_GPU_UTIL")
     vllm_max_model_len: int | None = Field(None, validation_alias="VLLM_MAX_MODEL_LEN")
 

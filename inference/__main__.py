@@ -24,7 +24,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what is running, then end vLLM."""
         if (endpoint := getattr(self._app.state, "endpoint", None)) is not None:
-            endpoint.gate.shut_down()
+            endpoint.routes.shut_down()
         await super().shutdown(sockets)
 
 

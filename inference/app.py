@@ -11,15 +11,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from core.errors import NotFound, ServiceError
-from core.passthrough import Upstream
 from core.settings import Settings, get_settings
-from inference.engine import Engine
 from inference.errors import render, render_http, render_unexpected
-from inference.gate import Gate
+from inference.fleet import Fleet
 from inference.proxy import REQUEST_ID_HEADER, Completions, Endpoint, request_id_of
 from inference.reconciler import Reconciler
+from inference.routes import Routes
 
-LOADING = "the gateway is starting"
 ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 
@@ -35,8 +33,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with serving(chosen, key) as endpoint:
-            app.state.endpoint = endpoint
+        async with serving(chosen, key) as (endpoint, fleet):
+            app.state.endpoint, app.state.fleet = endpoint, fleet
             completions = Completions(endpoint)
             for path in ("/v1/chat/completions", "/v1/completions"):
                 app.router.routes.insert(0, Route(path, completions, methods=["POST"]))
@@ -47,54 +45,32 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings, key: str) -> AsyncIterator[Endpoint]:
-    """The endpoint with its reconciler at work; at the end vLLM is stopped."""
-    gate = Gate(settings.gate_timeout_s, closed_for=LOADING)
-    engine = Engine(settings, on_death=lambda: reconciler.wake())
-    upstream = Upstream(engine.base_url, name="vLLM")
-    endpoint = Endpoint(gate, engine, upstream, key, settings.max_body_bytes)
-    reconciler = Reconciler(endpoint, settings)
+async def serving(settings: Settings, key: str) -> AsyncIterator[tuple[Endpoint, Fleet]]:
+    """The endpoint with its reconciler at work; at the end every vLLM is stopped."""
+    routes = Routes(settings.gate_timeout_s)
+    endpoint = Endpoint(routes, key, settings.max_body_bytes)
+    reconciler = Reconciler(routes, settings)
     loop = asyncio.create_task(reconciler.run(), name="reconciler")
     try:
-        yield endpoint
+        yield endpoint, reconciler.fleet
     finally:
         loop.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await loop
-        await engine.stop()
-        await upstream.close()
+        await reconciler.fleet.stop()
+        await endpoint.close()
 
 
 async def health(request: Request) -> Response:
-    """200 whenever the gateway is up; `engine` is serving, changing, down or idle."""
-    endpoint: Endpoint = request.app.state.endpoint
-    served = endpoint.served
-    body = {
-        "status": "ok",
-        "engine": engine_state(endpoint),
-        "waiting_because": endpoint.gate.closed_for,
-        "requests_inside": endpoint.gate.inside,
-        "model": served.model_id if served else None,
-        "aliases": sorted(served.aliases) if served else [],
-    }
-    return JSONResponse(body)
-
-
-def engine_state(endpoint: Endpoint) -> str:
-    """One word for `/health`."""
-    if not endpoint.engine.running:
-        return "idle" if endpoint.served is None and endpoint.gate.closed_for is None else "down"
-    if endpoint.served is None:
-        return "starting"
-    return "serving" if endpoint.gate.closed_for is None else "changing"
+    """200 whenever the gateway is up; `engine` is serving, changing, starting, down or idle."""
+    return JSONResponse({"status": "ok", **request.app.state.fleet.shown()})
 
 
 async def list_models(request: Request) -> Response:
     """The names that the live model answers to; an empty list when there is none."""
     endpoint: Endpoint = request.app.state.endpoint
     endpoint.authorize(request)
-    listing = endpoint.served.listing() if endpoint.served else {"object": "list", "data": []}
-    return JSONResponse(listing, headers={REQUEST_ID_HEADER: request_id_of(request)})
+    return JSONResponse(endpoint.routes.table.listing(), headers={REQUEST_ID_HEADER: request_id_of(request)})
 
 
 async def unknown(request: Request) -> Response:

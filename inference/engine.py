@@ -6,14 +6,13 @@ import logging
 import os
 import secrets
 import signal
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 
 import aiohttp
 
 from core.errors import EngineFailed
 from core.settings import Settings
-from inference.command import arguments, environment
+from inference.command import Launch, arguments, environment
 
 log = logging.getLogger(__name__)
 STOP_TIMEOUT_S = 15.0
@@ -22,13 +21,18 @@ LOG_TAIL_LINES = 12
 
 
 class Engine:
-    """At most one vLLM at a time.  `on_death` is called, in the event loop, when it ends without being asked to."""
+    """At most one vLLM at a time.  `on_death` is called, in the event loop, when it ends without being asked to.
 
-    def __init__(self, settings: Settings, on_death: Callable[[], None]) -> None:
+    `slot` tells two of them apart: the second has the next port and a log of its own.
+    """
+
+    def __init__(self, settings: Settings, on_death: Callable[[], None], slot: int = 0) -> None:
         key = settings.vllm_api_key
         self.api_key = key.get_secret_value() if key else secrets.token_urlsafe(32)
-        self.base_url = f"http://{settings.vllm_host}:{settings.vllm_port}"
-        self.log_path = settings.log_dir / "vllm.log"
+        self.port = settings.vllm_port + slot
+        self.base_url = f"http://{settings.vllm_host}:{self.port}"
+        self.log_path = settings.log_dir / ("vllm.log" if slot == 0 else f"vllm-{slot}.log")
+        self.deaths = 0
         self._settings = settings
         self._on_death = on_death
         self._process: asyncio.subprocess.Process | None = None
@@ -39,8 +43,8 @@ class Engine:
         """Whether the process lives; `start` returns only when it also answers."""
         return self._process is not None and self._process.returncode is None
 
-    async def start(self, model: Path, roots: Iterable[Path]) -> None:
-        """Serve the model; weights may later be swapped in from folders below `roots`.
+    async def start(self, launch: Launch) -> None:
+        """Serve a model.
 
         EngineFailed, with the end of vLLM's log, when it does not answer in time.  It is stopped then.
         """
@@ -48,10 +52,11 @@ class Engine:
         await self._check_port()
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         python = os.path.abspath(self._settings.vllm_python)  # noqa: ASYNC240  (resolving would leave the venv)
-        command = [python, "-m", "tunesmith_vllm.serve", str(os.getpid()), *arguments(self._settings, model, roots)]
+        served_by = [python, "-m", "tunesmith_vllm.serve", str(os.getpid())]
+        command = served_by + arguments(self._settings, launch, self.port)
         try:
             with self.log_path.open("ab") as output:
-                log.info("engine.start model=%s", model)
+                log.info("engine.start port=%s model=%s", self.port, launch.model)
                 # In the event loop's own thread: the kernel ends vLLM when the thread that forked it ends.
                 self._process = await asyncio.create_subprocess_exec(
                     *command,
@@ -59,7 +64,7 @@ class Engine:
                     stdout=output,
                     stderr=output,
                     start_new_session=True,
-                    env=environment(self.api_key, model),
+                    env=environment(self._settings, self.api_key, launch.model),
                 )
         except OSError as error:
             raise EngineFailed(
@@ -114,12 +119,13 @@ class Engine:
 
     async def _notice_death(self, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()
+        self.deaths += 1
         log.error("engine.died pid=%s exit_code=%s log=%s", process.pid, code, self.log_path)
         _kill_group(process.pid)
         self._on_death()
 
     async def _check_port(self) -> None:
-        host, port = self._settings.vllm_host, self._settings.vllm_port
+        host, port = self._settings.vllm_host, self.port
         with contextlib.suppress(OSError):
             _, writer = await asyncio.open_connection(host, port)
             writer.close()

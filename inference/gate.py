@@ -44,8 +44,8 @@ class Gate:
         self._shut = True
         self._opened.set()
 
-    async def drained(self, timeout_s: float) -> bool:
-        """Wait until nobody is inside; False when that takes longer."""
+    async def drained(self, timeout_s: float | None) -> bool:
+        """Wait until nobody is inside; False when that takes longer.  Without a limit, requests must have one."""
         try:
             await asyncio.wait_for(self._empty.wait(), timeout_s)
         except TimeoutError:

@@ -4,37 +4,10 @@ vLLM always serves under ENGINE_NAME, whatever model it holds, and always echoes
 """
 
 import json
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from core.errors import InvalidRequest, ModelNotFound
+from core.errors import InvalidRequest
 
 ENGINE_NAME = "engine"
-_ECHO = b'"model":' + json.dumps(ENGINE_NAME).encode()
-
-
-@dataclass(frozen=True)
-class Served:
-    """The model that answers, and the names it answers to besides its own."""
-
-    model_id: str
-    path: Path
-    aliases: frozenset[str]
-    since_s: int
-    """Unix seconds."""
-
-    def check_name(self, name: str) -> None:
-        """Raise ModelNotFound unless the model answers to the name."""
-        if name != self.model_id and name not in self.aliases:
-            names = ", ".join(repr(known) for known in (*sorted(self.aliases), self.model_id))
-            raise ModelNotFound(f"the model {name!r} is not served here: use {names}", param="model")
-
-    def listing(self) -> dict[str, Any]:
-        """The body of `GET /v1/models`."""
-        names = (*sorted(self.aliases), self.model_id)
-        models = [{"id": n, "object": "model", "created": self.since_s, "owned_by": "tunesmith"} for n in names]
-        return {"object": "list", "data": models}
 
 
 def take_model(body: bytes) -> tuple[str, bytes]:
@@ -60,14 +33,15 @@ class ModelEcho:
     of a chunk is held back; an event ends in a newline, so no whole event ever is.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, engine_name: str = ENGINE_NAME) -> None:
+        self._echo = b'"model":' + json.dumps(engine_name).encode()
         self._replacement = b'"model":' + json.dumps(name).encode()
         self._held = b""
 
     def feed(self, chunk: bytes) -> bytes:
         """What can be sent of what has arrived."""
-        replaced = (self._held + chunk).replace(_ECHO, self._replacement)
-        keep = _beginning_at_end(replaced)
+        replaced = (self._held + chunk).replace(self._echo, self._replacement)
+        keep = _beginning_at_end(replaced, self._echo)
         self._held = replaced[len(replaced) - keep :]
         return replaced[: len(replaced) - keep]
 
@@ -77,9 +51,9 @@ class ModelEcho:
         return held
 
 
-def _beginning_at_end(content: bytes) -> int:
+def _beginning_at_end(content: bytes, echo: bytes) -> int:
     """The length of the longest proper beginning of the echo that `content` ends with."""
-    for length in range(min(len(_ECHO) - 1, len(content)), 0, -1):
-        if content.endswith(_ECHO[:length]):
+    for length in range(min(len(echo) - 1, len(content)), 0, -1):
+        if content.endswith(echo[:length]):
             return length
     return 0

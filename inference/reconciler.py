@@ -1,52 +1,56 @@
-"""Brings what vLLM serves to what the deployments ask for, one at a time, and keeps it there.
+"""Brings what is served to what the deployments ask for, one at a time, and keeps it there.
 
 The rows say what is wanted; this loop alone changes what is served.  A gateway that starts again, or a vLLM that died,
-comes back to the newest live deployment while requests wait at the gate.
+comes back to the live deployments while requests wait at the gate.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from core import deployments, storage
+from core import deployments
 from core.db import transaction
-from core.errors import Conflict, ServiceError
-from core.models import Deployment, Model
+from core.errors import Conflict, ServiceError, UpstreamFailed
+from core.models import Model
 from core.settings import Settings
 from core.states import DeploymentStatus
-from inference.names import Served
-from inference.proxy import Endpoint
+from inference.backend import Backend
+from inference.fleet import Fleet
 from inference.rollout import Rollout, Withdrawn
+from inference.routes import Routes
+from inference.trial import Trial, Verdict
+from inference.version import Wish, live_versions, wish_of
 
 log = logging.getLogger(__name__)
 POLL_S = 0.3
+TRIAL_SHOWN_EVERY_S = 1.0
 LONGEST_BACKOFF_S = 30.0
+DEATH_NOTICED_WITHIN_S = 1.0
 Result = TypeVar("Result")
+D = DeploymentStatus
 
 
 class Reconciler:
     """The loop; `run` ends only when it is cancelled."""
 
-    def __init__(self, endpoint: Endpoint, settings: Settings) -> None:
-        self._endpoint = endpoint
+    def __init__(self, routes: Routes, settings: Settings) -> None:
+        self.fleet = Fleet(settings, routes, self._roots, self._died)
         self._settings = settings
-        self._wanted: Served | None = None
+        self._on_trial: tuple[Wish, Rollout] | None = None
+        self._trial_shown_at_s = 0.0
+        self._tried: set[str] = set()
+        self._dead: set[Backend] = set()
         self._retry_at_s = 0.0
         self._backoff_s = 1.0
         self._woken = asyncio.Event()
-
-    def wake(self) -> None:
-        """Look again at once: vLLM died."""
-        if self._endpoint.served is not None:
-            self._endpoint.gate.close("vLLM ended unexpectedly and is being started again")
-        self._woken.set()
 
     async def run(self) -> None:
         """Take up what a former gateway left, then follow the deployments."""
@@ -73,114 +77,166 @@ class Reconciler:
 
     async def _recover(self) -> None:
         await _in_database(deployments.reopen)
-        self._wanted = await _in_database(live_model)
-        if self._wanted is None:
-            self._endpoint.gate.open()
+        self.fleet.live = await _in_database(live_versions)
+        if self.fleet.live:
+            self.fleet.routes.hold("the live model is being loaded")
+        else:
+            self.fleet.publish()
 
     async def _step(self) -> None:
-        wanted, now = self._wanted, time.monotonic()
-        if wanted is not None and not self._endpoint.engine.running and now >= self._retry_at_s:
-            await self._revive(wanted)
-        work = await _in_database(deployments.next_open)
-        if work is not None:
-            await self._carry_out(*work)
+        if self._on_trial is not None:
+            await self._follow_trial(*self._on_trial)
+        self._dead.clear()
+        main = self.fleet.main
+        if self.fleet.live and (main is None or not main.running) and time.monotonic() >= self._retry_at_s:
+            await self._revive()
+        if self._on_trial is None and (wish := await self._next()) is not None:
+            await self._carry_out(wish)
 
-    async def _revive(self, wanted: Served) -> None:
-        """Start vLLM on the model that is live; wait longer after each failure."""
-        gate = self._endpoint.gate
-        gate.close(gate.closed_for or "the live model is being loaded")
+    async def _revive(self) -> None:
+        """Start vLLM on what is live; wait longer after each failure."""
+        fleet = self.fleet
         try:
-            await self._rollout().start(wanted)
+            await fleet.revive(fleet.main or await fleet.vacant())
         except ServiceError as error:
-            log.error("engine.revival_failed model=%s retry_in_s=%g error=%s", wanted.model_id, self._backoff_s, error)
+            log.error("engine.revival_failed retry_in_s=%g error=%s", self._backoff_s, error)
+            fleet.routes.hold(f"the live model cannot be loaded: {error.message}")
             self._retry_at_s = time.monotonic() + self._backoff_s
             self._backoff_s = min(self._backoff_s * 2, LONGEST_BACKOFF_S)
             return
         self._backoff_s = 1.0
-        gate.open()
-        log.info("engine.serving model=%s", wanted.model_id)
+        log.info("engine.serving %s", {alias: version.model_id for alias, version in fleet.live.items()})
 
-    async def _carry_out(self, deployment: Deployment, model: Model) -> None:
-        """One deployment, from pending to live, failed or withdrawn; what was served stays served unless it is live."""
-        new = served_by(deployment, model)
-        rollout = self._rollout(deployment.id)
-        log.info("deployment.started deployment_id=%s model=%s", deployment.id, model.id)
-        failure: str | None = None
+    async def _next(self) -> Wish | None:
+        """The oldest wish; one whose files are not what they should be has failed."""
+
+        def find(session: Session) -> Wish | None:
+            found = deployments.next_open(session)
+            if found is None:
+                return None
+            try:
+                return wish_of(session, *found)
+            except ServiceError as error:
+                deployments.advance(session, found[0].id, D.FAILED, error=error.message)
+                return None
+
+        return await _in_database(find)
+
+    async def _carry_out(self, wish: Wish) -> None:
+        """From pending to live, on trial, failed or withdrawn; what was served stays served unless it is live."""
+        log.info("deployment.started deployment_id=%s model=%s", wish.deployment_id, wish.version.model_id)
+        rollout = Rollout(self.fleet, self._settings, wish, partial(self._swapping, wish))
         try:
-            await _in_database(lambda s: deployments.advance(s, deployment.id, DeploymentStatus.STAGING))
-            await rollout.carry_out(self._wanted, new)
+            await _in_database(lambda s: deployments.advance(s, wish.deployment_id, D.STAGING))
+            await rollout.carry_out()
         except Withdrawn as reason:
-            log.info("deployment.withdrawn deployment_id=%s: %s", deployment.id, reason)
-            return
+            log.info("deployment.withdrawn deployment_id=%s: %s", wish.deployment_id, reason)
         except ServiceError as error:
-            failure = error.message
+            if await self._has_died(error) and wish.deployment_id not in self._tried:
+                self._tried.add(wish.deployment_id)
+                log.warning("deployment.again deployment_id=%s: vLLM ended by itself: %s", wish.deployment_id, error)
+                await self._record(wish, D.PENDING, rollout)
+            else:
+                await self._record(wish, D.FAILED, rollout, error=error.message)
         except Exception as error:
-            log.exception("deployment.crashed deployment_id=%s", deployment.id)
+            log.exception("deployment.crashed deployment_id=%s", wish.deployment_id)
             failure = f"{type(error).__name__}: {error} (the gateway's log has the traceback)"
-        self._wanted = self._endpoint.served or self._wanted
-        await self._record(deployment, rollout, failure)
+            await self._record(wish, D.FAILED, rollout, error=failure)
+        else:
+            if self.fleet.trial is None:
+                await self._record(wish, D.LIVE, rollout)
+            else:
+                self._on_trial = (wish, rollout)
+                await self._record(wish, D.TRIAL, rollout, trial=self.fleet.trial.shown())
 
-    async def _record(self, deployment: Deployment, rollout: Rollout, failure: str | None) -> None:
-        target = DeploymentStatus.LIVE if failure is None else DeploymentStatus.FAILED
+    async def _has_died(self, error: ServiceError) -> bool:
+        """Whether the error comes of a vLLM that ended by itself; the broken connection is seen before its end is."""
+        if isinstance(error, UpstreamFailed) and not self._dead:
+            try:
+                await asyncio.wait_for(self._woken.wait(), DEATH_NOTICED_WITHIN_S)
+            except TimeoutError:
+                return False
+        return bool(self._dead)
+
+    async def _follow_trial(self, wish: Wish, rollout: Rollout) -> None:
+        """End the trial when its rules say so, a user does, or a vLLM is gone."""
+        trial, second = self.fleet.trial, self.fleet.trial_backend
+        assert trial is not None
+        status = await _in_database(lambda s: deployments.get(s, wish.deployment_id).status)
+        if status != D.TRIAL:
+            log.info("trial.withdrawn deployment_id=%s", wish.deployment_id)
+            await self._end_trial(rollout)
+        elif second is not None and second in self._dead:
+            await self._end_trial(rollout)
+            await self._record(wish, D.FAILED, rollout, error="the vLLM with the new model ended by itself")
+        elif self._dead:
+            await self._end_trial(rollout)
+            await self._record(wish, D.PENDING, rollout)
+        elif (verdict := trial.verdict()) is not None:
+            await self._decide(wish, rollout, trial, verdict)
+        elif time.monotonic() >= self._trial_shown_at_s:
+            self._trial_shown_at_s = time.monotonic() + TRIAL_SHOWN_EVERY_S
+            await _in_database(lambda s: deployments.show_trial(s, wish.deployment_id, trial.shown()))
+
+    async def _decide(self, wish: Wish, rollout: Rollout, trial: Trial, verdict: Verdict) -> None:
+        log.info("trial.ended deployment_id=%s %s", wish.deployment_id, verdict)
+        shown = {**trial.shown(), "accepted": verdict.accepted, "verdict": verdict.reason}
+        if not verdict.accepted:
+            await self._end_trial(rollout)
+            await self._record(wish, D.FAILED, rollout, trial=shown, error=f"the trial failed: {verdict.reason}")
+            return
+        # The row first: it may have been withdrawn, and leading the requests over cannot fail.
+        await self._record(wish, D.LIVE, rollout, trial=shown)
+        self._on_trial = None
+        await rollout.accept()
+
+    async def _end_trial(self, rollout: Rollout) -> None:
+        self._on_trial = None
+        await rollout.reject()
+
+    async def _swapping(self, wish: Wish) -> None:
+        try:
+            await _in_database(lambda s: deployments.advance(s, wish.deployment_id, D.SWAPPING))
+        except Conflict as error:
+            raise Withdrawn(error.message) from error
+
+    async def _record(self, wish: Wish, target: DeploymentStatus, rollout: Rollout, **more: Any) -> None:
+        """Write down what has happened.  The row must follow, however long the database is away."""
 
         def write(session: Session) -> None:
             deployments.advance(
                 session,
-                deployment.id,
+                wish.deployment_id,
                 target,
                 strategy=rollout.strategy,
+                reason=rollout.reason,
                 timings=dict(rollout.timings),
-                error=failure,
+                **more,
             )
 
         while True:
             try:
                 await _in_database(write)
             except SQLAlchemyError as error:
-                # The model is in place already: the row must follow, however long the database is away.
-                log.error("deployment.record_failed deployment_id=%s error=%s", deployment.id, error)
+                log.error("deployment.record_failed deployment_id=%s error=%s", wish.deployment_id, error)
                 await asyncio.sleep(1)
             else:
-                log.info("deployment.%s deployment_id=%s %s %s", target, deployment.id, rollout.timings, failure or "")
+                log.info("deployment.%s deployment_id=%s %s %s", target, wish.deployment_id, rollout.timings, more)
                 return
 
-    def _rollout(self, deployment_id: str | None = None) -> Rollout:
-        async def swapping() -> None:
-            if deployment_id is None:
-                return
-            try:
-                await _in_database(lambda s: deployments.advance(s, deployment_id, DeploymentStatus.SWAPPING))
-            except Conflict as error:
-                raise Withdrawn(error.message) from error
+    def _died(self, backend: Backend) -> None:
+        """vLLM ended by itself: hold the requests, and look at once."""
+        backend.gate.close("vLLM ended unexpectedly and is being started again")
+        self._dead.add(backend)
+        self._woken.set()
 
-        async def roots() -> set[Path]:
-            return {self._settings.storage_path, *await _in_database(outside_models)}
-
-        return Rollout(self._endpoint, self._settings.drain_timeout_s, roots, swapping)
-
-
-def live_model(session: Session) -> Served | None:
-    """The newest live deployment's model, with every alias that points at it."""
-    live = deployments.live(session)
-    if not live:
-        return None
-    newest, model = live[0]
-    aliases = frozenset(deployment.alias for deployment, _ in live if deployment.model_id == model.id)
-    return Served(model.id, storage.resolve(model.location), aliases, _unix_s(newest))
+    async def _roots(self) -> set[Path]:
+        return {self._settings.storage_path, *await _in_database(outside_models)}
 
 
 def outside_models(session: Session) -> set[Path]:
     """The folders of registered models that lie outside of the storage folder: base models, mostly."""
     return {Path(location) for location in session.scalars(select(Model.location)) if Path(location).is_absolute()}
-
-
-def served_by(deployment: Deployment, model: Model) -> Served:
-    """What is served once the deployment is live."""
-    return Served(model.id, storage.resolve(model.location), frozenset({deployment.alias}), _unix_s(deployment))
-
-
-def _unix_s(deployment: Deployment) -> int:
-    return int((deployment.live_at or deployment.created_at).timestamp())
 
 
 async def _in_database(work: Callable[[Session], Result]) -> Result:

@@ -1,165 +1,305 @@
-"""Puts one model in the place of another: start, staged swap, or restart behind the gate; and back when it fails.
+"""Puts a version in place by the gentlest way that there is, says which and why, and puts everything back if it fails.
 
-start    vLLM is not running: requests are answered "not serving" until it is
-swap     same architecture and tokenizer: about a second behind the gate
-restart  anything else: as long behind the gate as vLLM takes to start
-alias    the model is served already and gets another name
+alias       it is loaded already and gets another name
+adapter     its adapter is loaded beside the weights that are served: nobody waits
+swap        same architecture, tokenizer and template: the weights are exchanged, under a second behind the gate
+blue_green  a second vLLM is started on it and takes over: nobody waits, if there is memory for both
+restart     behind the gate, for as long as vLLM takes to start
+start       no vLLM runs
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 
-from core.errors import ServiceError, UpstreamFailed
-from inference.names import Served
-from inference.proxy import Endpoint
-from inference.swap import EngineControl, NeedsRestart
+from core.errors import Conflict, ServiceError, UpstreamFailed
+from core.settings import Settings
+from inference.backend import Backend
+from inference.control import ExchangeFailed, NeedsRestart
+from inference.fleet import Fleet
+from inference.room import Room, room_for
+from inference.trial import Trial
+from inference.version import Version, Wish
 
 log = logging.getLogger(__name__)
 
 
-class Withdrawn(ServiceError):
+class Withdrawn(Conflict):
     """The model is not wanted any more; what was served is served still."""
-
-    status, code = 409, "conflict"
 
 
 class Rollout:
-    """One change of the served model.  `strategy` and `timings` (in seconds, by phase) tell how it went."""
+    """One wish.  `strategy` and `reason` say how it is carried out, `timings` how long each phase took in seconds."""
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        drain_timeout_s: float,
-        roots: Callable[[], Awaitable[set[Path]]],
-        swapping: Callable[[], Awaitable[None]],
-    ) -> None:
+    def __init__(self, fleet: Fleet, settings: Settings, wish: Wish, swapping: Callable[[], Awaitable[None]]) -> None:
         """`swapping` is awaited just before what is served changes; it may still raise Withdrawn."""
         self.strategy: str | None = None
+        self.reason: str | None = None
         self.timings: dict[str, float] = {}
-        self._endpoint = endpoint
-        self._control = EngineControl(endpoint.engine)
-        self._drain_timeout_s = drain_timeout_s
-        self._roots = roots
+        self._fleet = fleet
+        self._settings = settings
+        self._wish = wish
+        self._new = wish.version
         self._swapping = swapping
 
-    async def carry_out(self, old: Served | None, new: Served) -> None:
-        """Serve `new`.
+    async def carry_out(self) -> None:
+        """Serve the version under its alias, or begin its trial (`fleet.trial`).
 
-        On an error, Withdrawn among them, `old` is served as before, or vLLM is down and the reconciler will start it
-        on `old`.
+        On an error, Withdrawn among them, everything is served as before, or vLLM is down and the reconciler will
+        start it on what is live.
         """
+        main = self._fleet.main
         with self._timed("total_s"):
-            if old is not None and old.model_id == new.model_id and self._endpoint.engine.running:
-                self.strategy = "alias"
-                await self._swapping()
-                self._endpoint.served = replace(old, aliases=old.aliases | new.aliases)
-            elif old is None or not self._endpoint.engine.running:
-                self.strategy = "start"
-                await self._swapping()
-                await self.start(new)
-                self._endpoint.gate.open()
+            if main is None or main.weights is None or not main.running:
+                await self._start()
+            elif main.weights.shares_weights(self._new):
+                await self._beside(main)
             else:
-                await self._replace(old, new)
+                await self._replace(main)
 
-    async def start(self, served: Served) -> None:
-        """Start vLLM on the model and check it; vLLM is stopped again when that fails."""
-        try:
-            with self._timed("start_s"):
-                await self._endpoint.engine.start(served.path, {*await self._roots(), served.path})
-            with self._timed("check_s"):
-                await self._control.check()
-        except BaseException:
-            await self._endpoint.engine.stop()
-            raise
-        self._endpoint.served = served
+    async def accept(self) -> None:
+        """End the trial: the alias's requests all go to the new model."""
+        fleet, second = self._fleet, self._fleet.trial_backend
+        fleet.trial = fleet.trial_backend = None
+        if second is None:
+            await self._go_live()
+        else:
+            self._switch(second)
 
-    async def _replace(self, old: Served, new: Served) -> None:
-        self.strategy = "swap"
-        try:
-            with self._timed("stage_s"):
-                await self._control.stage(new.path)
-        except NeedsRestart as reason:
-            log.info("rollout.restart reason=%s", reason)
-            self.strategy = "restart"
+    async def reject(self) -> None:
+        """End the trial: they all go to the old one again."""
+        fleet, second = self._fleet, self._fleet.trial_backend
+        fleet.trial = fleet.trial_backend = None
+        fleet.publish()
+        if second is not None:
+            fleet.retire(second)
+        await fleet.forget_adapters()
+
+    async def _start(self) -> None:
+        self._choose("start", "no vLLM was running")
+        await self._swapping()
+        fleet = self._fleet
+        backend = fleet.main or await fleet.vacant()
+        versions = fleet.with_live(self._wish.alias, self._new)
+        await self._launch(backend, list(versions.values()))
+        fleet.main, fleet.live = backend, versions
+        fleet.publish()
+        backend.gate.open()
+
+    async def _beside(self, main: Backend) -> None:
+        """The weights are served already."""
+        if main.has(self._new):
+            self._choose("alias", f"{self._new.model_id} is loaded already")
+        else:
+            self._choose("adapter", f"the weights of {self._new.weights_id} are served already")
+            try:
+                with self._timed("stage_s"):
+                    await main.load(self._new)
+                with self._timed("check_s"):
+                    await main.check(self._new)
+            except NeedsRestart as reason:
+                await self._elsewhere(main, reason.message)
+                return
+            except ServiceError:
+                await self._fleet.forget_adapters()
+                raise
         try:
             await self._swapping()
         except Withdrawn:
-            if self.strategy == "swap":
-                await self._control.discard()
+            await self._fleet.forget_adapters()
             raise
-        gate = self._endpoint.gate
-        gate.close(f"{new.model_id} is being put in place")
-        with self._timed("gated_s"):
-            try:
-                await self._drain()
-                if self.strategy == "swap":
-                    await self._swap(old, new)
-                else:
-                    await self._restart(old, new)
-            finally:
-                # Without a running vLLM the gate stays closed: the reconciler starts it again and opens.
-                if self._endpoint.engine.running:
-                    gate.open()
+        if not self._begin_trial(main):
+            await self._go_live()
 
-    async def _drain(self) -> None:
-        with self._timed("drain_s"):
-            drained = await self._endpoint.gate.drained(self._drain_timeout_s)
-        if drained:
+    async def _replace(self, main: Backend) -> None:
+        """Other weights: exchange them in place where vLLM can, else start another one."""
+        if self._new.adapter is not None and not main.takes_adapters:
+            await self._elsewhere(main, "the running vLLM serves no adapters")
             return
-        if self.strategy == "swap":
-            await self._control.discard()
+        self._choose("swap", "same architecture, tokenizer and template as what is served")
+        try:
+            with self._timed("stage_s"):
+                await main.control.stage(self._new.weights)
+        except NeedsRestart as reason:
+            await self._elsewhere(main, reason.message)
+            return
+        if self._wish.split is not None and self._wish.alias in self._fleet.live:
+            await main.control.discard()
+            await self._elsewhere(main, "a trial serves both models' weights at once")
+            return
+        try:
+            await self._swapping()
+        except Withdrawn:
+            await main.control.discard()
+            raise
+        await self._swap(main)
+
+    async def _swap(self, main: Backend) -> None:
+        main.gate.close(f"{self._new.model_id} is being put in place")
+        try:
+            with self._timed("gated_s"):
+                if await self._drained(main):
+                    await self._exchange(main)
+                    return
+        finally:
+            # Without a running vLLM the gate stays closed: the reconciler starts it again and opens.
+            if main.running:
+                main.gate.open()
+        await self._elsewhere(main, f"answers still ran after {self._drain_s:g} s", may_restart=False)
+
+    async def _drained(self, main: Backend) -> bool:
+        """Wait for the answers under way; False when the rest of them shall end beside a second vLLM."""
+        on_timeout = self._wish.gate.on_timeout
+        with self._timed("drain_s"):
+            if await main.gate.drained(self._drain_s):
+                return True
+            if on_timeout == "blue_green" and (await self._room()).fits:
+                await main.control.discard()
+                return False
+            if on_timeout != "fail":
+                return await main.gate.drained(None)
+        await main.control.discard()
         raise UpstreamFailed(
-            f"{self._endpoint.gate.inside} answers were still running after {self._drain_timeout_s:g} s: "
-            "raise TUNESMITH_DRAIN_TIMEOUT_S, or ask for it again when there is less traffic"
+            f"{main.gate.inside} answers were still running after {self._drain_s:g} s: ask for it again when there is "
+            "less traffic, with a longer gate.drain_s, or with gate.on_timeout `wait` or `blue_green`"
         )
 
-    async def _swap(self, old: Served, new: Served) -> None:
+    async def _exchange(self, main: Backend) -> None:
+        old, fleet = main.weights, self._fleet
+        assert old is not None
         try:
             with self._timed("commit_s"):
-                await self._control.commit()
-        except ServiceError:
-            # The plugin restored the old weights itself; the check tells whether it could.
-            await self._ensure(old, put_back=False)
-            raise
-        try:
+                await main.control.commit()
+            main.weights = self._new
             with self._timed("check_s"):
-                await self._control.check()
-        except ServiceError:
-            await self._ensure(old, put_back=True)
-            raise
-        self._endpoint.served = new
-
-    async def _ensure(self, old: Served, *, put_back: bool) -> None:
-        """Make sure that the old model answers, by its weights or by a new vLLM."""
-        with self._timed("rollback_s"):
-            try:
-                if put_back:
-                    await self._control.roll_back()
-                await self._control.check()
-            except ServiceError as error:
-                log.error("rollout.rollback_failed error=%s", error)
-                await self._start_again(old)
-
-    async def _restart(self, old: Served, new: Served) -> None:
-        try:
-            with self._timed("stop_s"):
-                await self._endpoint.engine.stop()
-            await self.start(new)
-        except ServiceError:
-            with self._timed("rollback_s"):
-                await self._start_again(old)
-            raise
-
-    async def _start_again(self, old: Served) -> None:
-        try:
-            await self.start(old)
+                await main.load(self._new)
+                await main.check(self._new)
         except ServiceError as error:
-            # The deployment failed for another reason, which is the one to report; the reconciler tries this again.
-            log.error("rollout.restart_failed model=%s error=%s", old.model_id, error)
+            with self._timed("rollback_s"):
+                await self._put_back(main, old, is_untouched=isinstance(error, ExchangeFailed))
+            raise
+        fleet.live = fleet.with_live(self._wish.alias, self._new)
+        fleet.publish()
+        await fleet.forget_adapters()
+
+    async def _put_back(self, main: Backend, old: Version, *, is_untouched: bool) -> None:
+        """Make sure that the old weights answer: exchanged back and checked, or else by a new vLLM."""
+        exchanged = main.weights is not old
+        main.weights = old
+        try:
+            if exchanged:
+                await main.control.roll_back()
+            elif not is_untouched:
+                raise UpstreamFailed("nobody knows which weights are in place")
+            for version in self._fleet.live.values():
+                await main.check(version)
+        except ServiceError as error:
+            log.error("rollout.rollback_failed error=%s", error)
+            await self._start_again(main)
+
+    async def _elsewhere(self, main: Backend, why: str, *, may_restart: bool = True) -> None:
+        """By a second vLLM if there is memory for one, else by a restart."""
+        room = await self._room()
+        versions = list(self._fleet.with_live(self._wish.alias, self._new).values())
+        if room.fits:
+            self._choose("blue_green", f"{why}; {room.text}")
+            second = await self._fleet.vacant()
+            await self._launch(second, versions, room.gpu_share)
+            try:
+                await self._swapping()
+            except Withdrawn:
+                await second.stop()
+                raise
+            second.gate.open()
+            if not self._begin_trial(second):
+                self._switch(second)
+            return
+        if self._wish.split is not None and self._wish.alias in self._fleet.live:
+            raise Conflict(
+                f"{why}, and {room.text}: free some, deploy it without `split`, or with serve_as `adapter`",
+                param="split",
+            )
+        if not may_restart:
+            raise UpstreamFailed(f"{why}, and {room.text}: ask for it again, or with gate.on_timeout `wait`")
+        self._choose("restart", f"{why}; {room.text}")
+        await self._swapping()
+        await self._restart(main, versions)
+
+    async def _restart(self, main: Backend, versions: list[Version]) -> None:
+        fleet = self._fleet
+        main.gate.close(f"{self._new.model_id} is being put in place")
+        with self._timed("gated_s"):
+            with self._timed("drain_s"):
+                drained = await main.gate.drained(self._drain_s)
+                if not drained and self._wish.gate.on_timeout == "fail":
+                    main.gate.open()
+                    raise UpstreamFailed(
+                        f"{main.gate.inside} answers were still running after {self._drain_s:g} s: ask for it again "
+                        "when there is less traffic, or with gate.on_timeout `wait`"
+                    )
+                await main.gate.drained(None)
+            try:
+                with self._timed("stop_s"):
+                    await main.stop()
+                await self._launch(main, versions)
+            except ServiceError:
+                with self._timed("rollback_s"):
+                    await self._start_again(main)
+                raise
+            fleet.live = fleet.with_live(self._wish.alias, self._new)
+            fleet.publish()
+            main.gate.open()
+
+    async def _launch(self, backend: Backend, versions: list[Version], gpu_share: float | None = None) -> None:
+        with self._timed("start_s"):
+            await backend.start(versions, await self._fleet.roots(), gpu_share)
+
+    async def _start_again(self, main: Backend) -> None:
+        """Start vLLM on what is live; the reconciler goes on trying when that fails."""
+        try:
+            await main.stop()
+            await self._fleet.revive(main)
+        except ServiceError as error:
+            # The deployment failed for another reason, which is the one to report.
+            log.error("rollout.restart_failed error=%s", error)
+
+    def _begin_trial(self, new: Backend) -> bool:
+        """Send a share of the alias's requests to the new model, if that was asked for and there is an old one."""
+        fleet, alias, split = self._fleet, self._wish.alias, self._wish.split
+        old = fleet.live.get(alias)
+        if split is None or old is None or fleet.main is None:
+            return False
+        fleet.trial = Trial(alias, fleet.main.target(old), new.target(self._new), split)
+        fleet.trial_backend = new if new is not fleet.main else None
+        fleet.publish()
+        return True
+
+    async def _go_live(self) -> None:
+        self._fleet.live = self._fleet.with_live(self._wish.alias, self._new)
+        self._fleet.publish()
+        await self._fleet.forget_adapters()
+
+    def _switch(self, second: Backend) -> None:
+        """The second vLLM takes every request from now on; the first one ends when its answers have."""
+        fleet, first = self._fleet, self._fleet.main
+        fleet.live = fleet.with_live(self._wish.alias, self._new)
+        fleet.main = second
+        fleet.publish()
+        if first is not None:
+            fleet.retire(first)
+
+    async def _room(self) -> Room:
+        return await asyncio.to_thread(room_for, self._new.weights, self._settings)
+
+    @property
+    def _drain_s(self) -> float:
+        return self._wish.gate.drain_s or self._settings.drain_timeout_s
+
+    def _choose(self, strategy: str, reason: str) -> None:
+        log.info("rollout.strategy deployment_id=%s strategy=%s reason=%s", self._wish.deployment_id, strategy, reason)
+        self.strategy, self.reason = strategy, reason
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:

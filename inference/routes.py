@@ -72,7 +72,9 @@ class Table:
 
     def holds(self, target: Target) -> bool:
         """Whether the version is still served from there."""
-        return self.models.get(target.model_id) == target
+        if self.models.get(target.model_id) == target:
+            return True
+        return any(target in ((to,) if isinstance(to, Target) else (to.old, to.new)) for to in self.aliases.values())
 
     def listing(self) -> dict[str, Any]:
         """The body of `GET /v1/models`."""
@@ -101,6 +103,16 @@ class Routes:
     def table(self) -> Table:
         """Where each name leads now."""
         return self._table
+
+    @property
+    def waiting_for(self) -> str | None:
+        """Why there is no table yet."""
+        return self._start.closed_for
+
+    def hold(self, reason: str) -> None:
+        """Say why there is no table yet."""
+        if self._start.closed_for is not None:
+            self._start.close(reason)
 
     def set(self, table: Table) -> None:
         """Lead every further request by this table."""

@@ -9,13 +9,17 @@ import pytest
 
 from core.errors import EngineFailed
 from core.settings import Settings
-from inference.command import arguments, cpu_defaults, environment
+from inference.command import Launch, arguments, cpu_defaults, environment
 from inference.engine import Engine
 from tests.inference.gateway import free_port
 
 
 def settings(folder: Path, **changes: object) -> Settings:
     return Settings.model_validate({"log_dir": folder, "vllm_port": free_port(), "vllm_start_timeout_s": 20, **changes})
+
+
+def launch(model: Path) -> Launch:
+    return Launch(model, frozenset({model}))
 
 
 def engine(chosen: Settings) -> Engine:
@@ -25,13 +29,13 @@ def engine(chosen: Settings) -> Engine:
 async def test_an_interpreter_that_is_not_there_is_named(tmp_path: Path) -> None:
     missing = engine(settings(tmp_path, vllm_python=tmp_path / "python"))
     with pytest.raises(EngineFailed, match="set TUNESMITH_VLLM_PYTHON"):
-        await missing.start(tmp_path, [tmp_path])
+        await missing.start(launch(tmp_path))
 
 
 async def test_a_vllm_that_ends_while_starting_shows_the_end_of_its_log(tmp_path: Path) -> None:
     without_vllm = engine(settings(tmp_path, vllm_python=sys.executable))
     with pytest.raises(EngineFailed, match=r"exit code 1(.|\n)*vllm\.log(.|\n)*No module named"):
-        await without_vllm.start(tmp_path, [tmp_path])
+        await without_vllm.start(launch(tmp_path))
     assert not without_vllm.running
 
 
@@ -39,7 +43,7 @@ async def test_a_taken_port_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(EngineFailed, match=f"port {port} .* is taken"):
-            await engine(settings(tmp_path, vllm_port=port)).start(tmp_path, [tmp_path])
+            await engine(settings(tmp_path, vllm_port=port)).start(launch(tmp_path))
 
 
 async def test_stopping_what_was_never_started_is_fine(tmp_path: Path) -> None:
@@ -49,7 +53,7 @@ async def test_stopping_what_was_never_started_is_fine(tmp_path: Path) -> None:
 
 def test_users_arguments_come_last_so_that_they_win(tmp_path: Path) -> None:
     chosen = settings(tmp_path, vllm_args="--max-num-seqs 4 --block-size '16'", vllm_max_model_len=512)
-    words = arguments(chosen, tmp_path, [tmp_path])
+    words = arguments(chosen, launch(tmp_path), 8002)
     assert words[-4:] == ["--max-num-seqs", "4", "--block-size", "16"]
     assert words[words.index("--max-model-len") + 1] == "512"
 
@@ -58,7 +62,7 @@ def test_vllm_gets_its_key_but_none_of_our_settings(tmp_path: Path, monkeypatch:
     for name in ("DATABASE_URL", "TUNESMITH_ADMIN_KEY", "VLLM_PORT"):
         monkeypatch.setenv(name, "secret")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    variables = environment("key", tmp_path)
+    variables = environment(settings(tmp_path), "key", tmp_path)
     assert variables["VLLM_API_KEY"] == "key"
     assert "secret" not in variables.values()
     assert variables["OMP_NUM_THREADS"] == "7"

@@ -2,14 +2,13 @@
 
 import itertools
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import InvalidRequest, ModelNotFound
-from inference.names import ENGINE_NAME, ModelEcho, Served, take_model
+from core.errors import InvalidRequest
+from inference.names import ENGINE_NAME, ModelEcho, take_model
 
 TRICKY = st.sampled_from(['"model":"engine"', '\\"model":"engine"', '"model":', "engine", '{"model":"engine"}', "\n\n"])
 TEXT = st.lists(st.one_of(st.text(), TRICKY)).map("".join)
@@ -50,14 +49,3 @@ def test_a_request_reaches_vllm_under_its_name_and_otherwise_unchanged() -> None
 def test_a_body_that_names_no_model_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
         take_model(body)
-
-
-def test_a_model_answers_to_its_aliases_and_its_own_name() -> None:
-    served = Served("ft:base:default:x:1-chat", Path("/m"), frozenset({"tunesmith"}), since_s=5)
-    served.check_name("tunesmith")
-    served.check_name("ft:base:default:x:1-chat")
-    assert [model["id"] for model in served.listing()["data"]] == ["tunesmith", "ft:base:default:x:1-chat"]
-    with pytest.raises(ModelNotFound, match="'gpt-9' is not served here: use 'tunesmith'"):
-        served.check_name(ENGINE_NAME if ENGINE_NAME == "gpt-9" else "gpt-9")
-    with pytest.raises(ModelNotFound):
-        served.check_name(ENGINE_NAME)

@@ -1,14 +1,15 @@
 """The swap over HTTP, for the gateway alone: below /v1, so vLLM's --api-key guards it, on a loopback port.
 
-GET  /v1/swap            what is served, what is staged
-POST /v1/swap/stage      {"path": …}: read and check while serving; 422 with the reason
-POST /v1/swap/commit     pause, copy, clear the prefix cache, resume
-POST /v1/swap/rollback   the same, back to the weights served before
-POST /v1/swap/discard    free what was staged
+GET  /v1/swap                   what is served, what is staged
+POST /v1/swap/stage             {"path": …}: read and check while serving; 422 with the reason
+POST /v1/swap/commit            pause, copy, clear the prefix cache, resume
+POST /v1/swap/rollback          the same, back to the weights served before
+POST /v1/swap/discard           free what was staged
+POST /v1/swap/adapters/load     {"name": …, "path": …}: serve a LoRA adapter of the served weights under the name
+POST /v1/swap/adapters/unload   {"name": …}
 """
 
 import asyncio
-import os
 from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,8 +18,12 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
+from vllm.entrypoints.serve.lora.protocol import LoadLoRAAdapterRequest, UnloadLoRAAdapterRequest
 
+from tunesmith_vllm.adapter import check_adapter
+from tunesmith_vllm.checkpoint import Refused, read
 from tunesmith_vllm.generation import apply_generation_config
+from tunesmith_vllm.paths import NotAllowed, confined, roots_of
 
 POLL_S = 0.02
 router = APIRouter(prefix="/v1/swap")
@@ -38,7 +43,9 @@ class SwapEndpoint:
         """Keep the engine; reading the served checkpoint now makes a later swap independent of its folder."""
         state.swap_engine = engine_client
         state.swap_lock = asyncio.Lock()
-        state.swap_roots = [_real(root) for root in engine_client.vllm_config.additional_config["swap_roots"]]
+        state.swap_roots = roots_of(engine_client.vllm_config.additional_config["swap_roots"])
+        state.swap_checkpoint = await asyncio.to_thread(read, Path(engine_client.vllm_config.model_config.model))
+        state.swap_adapters = {}
         await _status(engine_client)
 
 
@@ -52,9 +59,10 @@ async def status(request: Request) -> JSONResponse:
 async def stage(request: Request) -> JSONResponse:
     """Answers when the checkpoint is staged, or refused."""
     state = request.app.state
-    path = _real((await request.json())["path"])
-    if not any(path.is_relative_to(root) for root in state.swap_roots):
-        return _error(403, "path_not_allowed", f"{path} lies outside of the folders this server may load from")
+    try:
+        path = confined((await request.json())["path"], state.swap_roots)
+    except (NotAllowed, Refused) as refusal:
+        return _refusal(refusal)
     if state.swap_lock.locked():
         return _error(409, "swap_under_way", "another swap is under way: wait for it to end")
     async with state.swap_lock:
@@ -70,7 +78,7 @@ async def stage(request: Request) -> JSONResponse:
 
 @router.post("/commit")
 async def commit(request: Request) -> JSONResponse:
-    """Put the staged weights in place; a 500 means that the weights served before are in place still."""
+    """Put the staged weights in place; `swap_failed` means that those served before are in place."""
     return await _exchange(request.app.state, "swap_commit")
 
 
@@ -89,20 +97,64 @@ async def discard(request: Request) -> JSONResponse:
         return JSONResponse(await _status(state.swap_engine))
 
 
+@router.post("/adapters/load")
+async def load_adapter(request: Request) -> JSONResponse:
+    """Check and load an adapter while serving; 422 with the reason, serving untouched."""
+    state, body = request.app.state, await request.json()
+    lora = state.swap_engine.vllm_config.lora_config
+    if lora is None:
+        return _error(422, "adapters_off", "this vLLM was started without adapters")
+    async with state.swap_lock:
+        try:
+            path = confined(body["path"], state.swap_roots)
+            rank = await asyncio.to_thread(check_adapter, path, state.swap_checkpoint)
+        except (NotAllowed, Refused) as refusal:
+            return _refusal(refusal)
+        if rank > lora.max_lora_rank:
+            message = f"{path} has rank {rank}, and this vLLM was started for ranks up to {lora.max_lora_rank}"
+            return _error(422, "adapters_off", message)
+        wanted = LoadLoRAAdapterRequest(lora_name=body["name"], lora_path=str(path))
+        refused = await state.openai_serving_models.load_lora_adapter(wanted)
+        if not isinstance(refused, str):
+            return _error(422, "checkpoint_refused", f"vLLM cannot load {path}: {refused.error.message}")
+        state.swap_adapters[body["name"]] = path
+        await _use_generation_config(state)
+        return JSONResponse({"adapters": sorted(state.swap_adapters)})
+
+
+@router.post("/adapters/unload")
+async def unload_adapter(request: Request) -> JSONResponse:
+    """Answer to the name no more; requests that run with it end as they would have."""
+    state, body = request.app.state, await request.json()
+    async with state.swap_lock:
+        if state.swap_adapters.pop(body["name"], None) is not None:
+            await state.openai_serving_models.unload_lora_adapter(UnloadLoRAAdapterRequest(lora_name=body["name"]))
+            await _use_generation_config(state)
+        return JSONResponse({"adapters": sorted(state.swap_adapters)})
+
+
 async def _exchange(state: Any, method: str) -> JSONResponse:
     engine = state.swap_engine
     async with state.swap_lock, _paused(engine):
+        before = (await _status(engine))["served"]
         results = await engine.collective_rpc(method)
+        failures = sorted({result["message"] for result in results if result["state"] != "committed"})
+        if failures:
+            # One worker may hold the new weights while another has restored the old ones.
+            await engine.collective_rpc("swap_restore", args=(before,))
         # Nothing ran since the pause cleared the cache; this says so once more, and fails loudly if it cannot.
         cleared = await engine.reset_prefix_cache(reset_running_requests=True)
-        found = await _status(engine)
-        apply_generation_config(engine, state, found["served"])
-    failures = [result["message"] for result in results if result["state"] != "committed"]
-    if failures:
-        return _error(500, "swap_failed", "; ".join(sorted(set(failures))))
+        await _use_generation_config(state)
     if not cleared:
-        return _error(500, "swap_failed", "the prefix cache could not be cleared")
-    return JSONResponse(found)
+        return _error(500, "engine_unsure", "the prefix cache could not be cleared")
+    if failures:
+        return _error(500, "swap_failed", "; ".join(failures))
+    return JSONResponse(await _status(engine))
+
+
+async def _use_generation_config(state: Any) -> None:
+    served = (await _status(state.swap_engine))["served"]
+    apply_generation_config(state.swap_engine, state, served, state.swap_adapters.values())
 
 
 @asynccontextmanager
@@ -125,8 +177,10 @@ async def _status(engine: Any) -> dict[str, str]:
     return found[0]
 
 
-def _real(path: str) -> Path:
-    return Path(os.path.realpath(path))
+def _refusal(reason: NotAllowed | Refused) -> JSONResponse:
+    if isinstance(reason, NotAllowed):
+        return _error(403, "path_not_allowed", str(reason))
+    return _error(422, "checkpoint_refused", str(reason))
 
 
 def _error(status_code: int, code: str, message: str) -> JSONResponse:

@@ -23,6 +23,34 @@ def check_compatible(served: Checkpoint, new: Checkpoint) -> None:
         raise Incompatible(f"differs from the served model in {_some(found)}")
 
 
+def check_own_config(new: Checkpoint) -> None:
+    """Raise Refused when the tensors are not of the sizes that the checkpoint's own config names.
+
+    A server started on such a folder would fail after it has taken the place of one that worked.
+    """
+    config = new.config
+    hidden, vocabulary, inner = (config.get(key) for key in ("hidden_size", "vocab_size", "intermediate_size"))
+    for name, tensor in new.tensors.items():
+        expected: tuple[object, ...] | None = None
+        if name.endswith(("embed_tokens.weight", "lm_head.weight")):
+            expected = (vocabulary, hidden)
+        elif name.endswith(("mlp.gate_proj.weight", "mlp.up_proj.weight")):
+            expected = (inner, hidden)
+        if expected is not None and None not in expected and tensor.shape != expected:
+            raise Refused(
+                f"{new.path}: its config.json names sizes {list(expected)} for {name}, which is {list(tensor.shape)}"
+            )
+    layers = {int(part) for name in new.tensors if (part := _layer(name)).isdigit()}
+    named = config.get("num_hidden_layers")
+    if layers and isinstance(named, int) and layers != set(range(named)):
+        raise Refused(f"{new.path}: its config.json names {named} layers, and there are tensors of {len(layers)}")
+
+
+def _layer(name: str) -> str:
+    """`7` of `model.layers.7.mlp.up_proj.weight`."""
+    return name.partition(".layers.")[2].partition(".")[0]
+
+
 def check_tensors(served: Checkpoint, new: Checkpoint) -> None:
     """Raise Refused unless both hold the same tensors with the same shapes and dtypes.
 

@@ -1,7 +1,7 @@
 """The worker's part of a swap, mixed into vLLM's worker by `--worker-extension-cls`.
 
 Stage reads and checks a checkpoint in a thread while requests run; commit copies it into the live tensors while the
-engine is paused; rollback loads the folder served before.  A commit that fails restores the served weights itself.
+engine is paused; rollback loads the folder served before, and restore the one that a failed exchange began with.
 """
 
 import threading
@@ -12,7 +12,7 @@ import torch
 from vllm.model_executor.model_loader.reload import layerwise
 
 from tunesmith_vllm.checkpoint import Checkpoint, Incompatible, Refused, read, weights
-from tunesmith_vllm.validate import check_compatible, check_tensors
+from tunesmith_vllm.validate import check_compatible, check_own_config, check_tensors
 
 
 class StagedSwap:
@@ -52,9 +52,8 @@ class StagedSwap:
         try:
             self.reload_weights(weights_iterator=iter(tensors.items()))
             self._swap_repack_tied_head()
-        except Exception as error:  # noqa: BLE001  (the edge of the process: whatever it is, restore and report)
-            self._swap_load(served.path)
-            return {"state": "restored", "message": f"{type(error).__name__}: {error}"}
+        except Exception as error:  # noqa: BLE001  (the edge of the process: whatever it is, the endpoint restores all)
+            return {"state": "failed", "message": f"{type(error).__name__}: {error}"}
         self._swap_adopt(new.path, previous=served.path)
         return {"state": "committed"}
 
@@ -66,6 +65,11 @@ class StagedSwap:
         self._swap_load(target)
         self._swap_adopt(target, previous=None)
         return {"state": "committed"}
+
+    def swap_restore(self, path: str) -> None:
+        """Load the folder that was served before a failed exchange, and forget it.  The engine must be paused."""
+        self._swap_load(Path(path))
+        self._swap_adopt(Path(path), previous=None)
 
     def _swap_served_checkpoint(self) -> Checkpoint:
         """What is served, as first read: a swap changes its path only, since all else must be equal."""
@@ -87,6 +91,7 @@ class StagedSwap:
                 check_compatible(served, new)
                 check_tensors(served, new)
             except Incompatible as error:
+                check_own_config(new)
                 incompatible = error
             tensors = {}
             for name, value in weights(new):

@@ -1,0 +1,125 @@
+"""The vLLMs of this gateway and what is live on them.
+
+One serves; a second one is there while it takes the first one's place, or while a new model is tried beside the old.
+`publish` turns all of that into the table that requests follow.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from core.errors import ServiceError
+from core.settings import Settings
+from inference.backend import Backend
+from inference.routes import Routes, Table, Target
+from inference.trial import Trial
+from inference.version import Version
+
+log = logging.getLogger(__name__)
+SLOTS = 2
+
+
+class Fleet:
+    """At most two vLLMs; `live` says by alias what the first one serves."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        routes: Routes,
+        roots: Callable[[], Awaitable[set[Path]]],
+        on_death: Callable[[Backend], None],
+    ) -> None:
+        self.routes = routes
+        self.main: Backend | None = None
+        self.live: Mapping[str, Version] = {}
+        self.trial: Trial | None = None
+        self.trial_backend: Backend | None = None
+        """The second vLLM, if the model on trial has one of its own."""
+        self.roots = roots
+        self._settings = settings
+        self._on_death = on_death
+        self._leaving: dict[int, asyncio.Task[None]] = {}
+
+    async def vacant(self) -> Backend:
+        """A vLLM yet to be started, in a slot that nothing uses any more."""
+        used = {backend.slot for backend in (self.main, self.trial_backend) if backend is not None}
+        slot = min(set(range(SLOTS)) - used)
+        if (leaving := self._leaving.get(slot)) is not None:
+            await leaving
+        return Backend(self._settings, slot, self._on_death)
+
+    async def revive(self, backend: Backend) -> None:
+        """Start the vLLM on what is live, as the one that serves."""
+        await backend.start(self.live.values(), await self.roots())
+        self.main = backend
+        self.publish()
+        backend.gate.open()
+
+    def publish(self) -> None:
+        """Lead every further request to what is live now, and to what is on trial."""
+        models: dict[str, Target] = {}
+        aliases: dict[str, Target | Trial] = {}
+        if self.main is not None:
+            for alias, version in self.live.items():
+                aliases[alias] = models[version.model_id] = self.main.target(version)
+            for version in self.live.values():
+                models.setdefault(version.weights_id, self.main.weights_target(version))
+        if self.trial is not None:
+            aliases[self.trial.alias] = self.trial
+            models[self.trial.new.model_id] = self.trial.new
+        self.routes.set(Table(aliases, models))
+
+    def with_live(self, alias: str, version: Version) -> dict[str, Version]:
+        """What is live once the alias serves the version: all that needs other weights is not any more."""
+        kept = {name: other for name, other in self.live.items() if other.shares_weights(version)}
+        return {**kept, alias: version}
+
+    def retire(self, backend: Backend) -> None:
+        """Stop a vLLM that no request is led to any more, once its answers have ended."""
+        task = asyncio.create_task(self._retire(backend), name=f"retire-{backend.slot}")
+        self._leaving[backend.slot] = task
+        task.add_done_callback(lambda _: self._leaving.pop(backend.slot, None))
+
+    async def forget_adapters(self) -> None:
+        """Unload what is live no more; a failure costs memory only, until the next start."""
+        if self.main is None:
+            return
+        try:
+            await self.main.keep_only(self.live.values())
+        except ServiceError as error:
+            log.warning("fleet.unload_failed error=%s", error)
+
+    def shown(self) -> dict[str, Any]:
+        """For `/health`."""
+        main, reason = self.main, self.routes.waiting_for
+        engine, newest = "idle", None
+        if main is not None and main.weights is not None:
+            reason = main.gate.closed_for
+            engine = "down" if not main.running else "serving" if reason is None else "changing"
+            newest = main.weights.model_id
+        elif self.live or reason is not None:
+            engine = "starting"
+        return {
+            "engine": engine,
+            "waiting_because": reason,
+            "requests_inside": main.gate.inside if main else 0,
+            "model": newest,
+            "aliases": sorted(self.live),
+        }
+
+    async def stop(self) -> None:
+        """End every vLLM."""
+        for task in list(self._leaving.values()):
+            task.cancel()
+        await asyncio.gather(*self._leaving.values(), return_exceptions=True)
+        for backend in (self.main, self.trial_backend):
+            if backend is not None:
+                await backend.stop()
+
+    async def _retire(self, backend: Backend) -> None:
+        try:
+            await backend.gate.drained(None)
+        finally:
+            await backend.stop()
