@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 from collections.abc import Callable
 
 import aiohttp
@@ -23,13 +24,13 @@ LOG_TAIL_LINES = 12
 class Engine:
     """At most one vLLM at a time.  `on_death` is called, in the event loop, when it ends without being asked to.
 
-    `slot` tells two of them apart: the second has the next port and a log of its own.
+    `slot` tells two of them apart: the second has the next free port and a log of its own.
     """
 
     def __init__(self, settings: Settings, on_death: Callable[[], None], slot: int = 0) -> None:
         key = settings.vllm_api_key
         self.api_key = key.get_secret_value() if key else secrets.token_urlsafe(32)
-        self.port = settings.vllm_port + slot
+        self.port = settings.vllm_port if slot == 0 else _next_free_port(settings.vllm_host, settings.vllm_port)
         self.base_url = f"http://{settings.vllm_host}:{self.port}"
         self.log_path = settings.log_dir / ("vllm.log" if slot == 0 else f"vllm-{slot}.log")
         self.deaths = 0
@@ -138,6 +139,14 @@ class Engine:
         except OSError:
             return ""
         return "\n".join(lines[-LOG_TAIL_LINES:])
+
+
+def _next_free_port(host: str, port: int) -> int:
+    """The first port above that can be listened on."""
+    while True:
+        port += 1
+        with contextlib.suppress(OSError), socket.create_server((host, port)):
+            return port
 
 
 def _kill_group(pid: int) -> None:

@@ -1,6 +1,8 @@
 """The real gateway as a process, with what a test does to it."""
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -25,11 +27,11 @@ ENDED = (DeploymentStatus.LIVE, DeploymentStatus.FAILED)
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on now, and that the kernel gives to no outgoing connection before it is used."""
+    while True:
+        port = random.randrange(15_000, 30_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Gateway:
