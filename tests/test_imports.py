@@ -31,6 +31,8 @@ ALLOWED: dict[str, set[str]] = {
     "migrations": {"alembic", "core", "sqlalchemy"},
     # Starts the servers as the launcher does, and the api's application with its storing left out.
     "bench": SHARED | WEB | {"api", "cli", "core", "uvloop"},
+    # Makes model folders.
+    "bench/successors.py": {"cli", "safetensors", "torch"},
 }
 """What a folder or file may import beside the standard library and itself; the longest matching path counts."""
 
