@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import openai
 
-from bench import gateway
-from bench.gateway import free_port
+from bench import gateway_process
+from bench.gateway_process import free_port
 from core import deployments
 from core.db import transaction
 from core.models import Deployment
@@ -22,7 +22,7 @@ LIVE_WITHIN_S = 150
 ENDED = (DeploymentStatus.LIVE, DeploymentStatus.FAILED)
 
 
-class Gateway(gateway.Gateway):
+class Gateway(gateway_process.Gateway):
     """`python -m inference` on ports of its own."""
 
     @property

@@ -38,6 +38,8 @@ class Gateway:
             "TUNESMITH_GATE_TIMEOUT_S": "150",
             **settings,
         }
+        # As `tunesmith up` does: vLLM would compile its libraries anew at every start.
+        self._env.pop("PYTHONDONTWRITEBYTECODE", None)
         self._process: Popen[bytes] | None = None
 
     def start(self) -> None:
