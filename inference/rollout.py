@@ -43,6 +43,7 @@ class Rollout:
         self._wish = wish
         self._new = wish.version
         self._swapping = swapping
+        self._is_swapping = False
 
     async def carry_out(self) -> None:
         """Serve the version under its alias, or begin its trial (`fleet.trial`).
@@ -79,7 +80,7 @@ class Rollout:
 
     async def _start(self) -> None:
         self._choose("start", "no vLLM was running")
-        await self._swapping()
+        await self._begin_swapping()
         fleet = self._fleet
         backend = fleet.main or await fleet.vacant()
         versions = fleet.with_live(self._wish.alias, self._new)
@@ -106,7 +107,7 @@ class Rollout:
                 await self._fleet.forget_adapters()
                 raise
         try:
-            await self._swapping()
+            await self._begin_swapping()
         except Withdrawn:
             await self._fleet.forget_adapters()
             raise
@@ -130,7 +131,7 @@ class Rollout:
             await self._elsewhere(main, "a trial serves both models' weights at once")
             return
         try:
-            await self._swapping()
+            await self._begin_swapping()
         except Withdrawn:
             await main.control.discard()
             raise
@@ -208,7 +209,7 @@ class Rollout:
             second = await self._fleet.vacant()
             await self._launch(second, versions, room.gpu_share)
             try:
-                await self._swapping()
+                await self._begin_swapping()
             except Withdrawn:
                 await second.stop()
                 raise
@@ -224,7 +225,7 @@ class Rollout:
         if not may_restart:
             raise UpstreamFailed(f"{why}, and {room.text}: ask for it again, or with gate.on_timeout `wait`")
         self._choose("restart", f"{why}; {room.text}")
-        await self._swapping()
+        await self._begin_swapping()
         await self._restart(main, versions)
 
     async def _restart(self, main: Backend, versions: list[Version]) -> None:
@@ -289,6 +290,12 @@ class Rollout:
         fleet.publish()
         if first is not None:
             fleet.retire(first)
+
+    async def _begin_swapping(self) -> None:
+        """From here on it cannot be withdrawn any more."""
+        if not self._is_swapping:
+            await self._swapping()
+            self._is_swapping = True
 
     async def _room(self) -> Room:
         return await asyncio.to_thread(room_for, self._new.weights, self._settings)

@@ -79,7 +79,7 @@ class Table:
     def listing(self) -> dict[str, Any]:
         """The body of `GET /v1/models`."""
         since = {name: (to if isinstance(to, Target) else to.old).since_s for name, to in sorted(self.aliases.items())}
-        since |= {name: target.since_s for name, target in self.models.items()}
+        since |= {name: target.since_s for name, target in sorted(self.models.items())}
         models = [{"id": n, "object": "model", "created": at, "owned_by": "tunesmith"} for n, at in since.items()]
         return {"object": "list", "data": models}
 

@@ -17,12 +17,14 @@ import openai
 from core import deployments
 from core.db import transaction
 from core.models import Deployment
+from core.spec import DeploySpec
 from core.states import DeploymentStatus
 from tests.waiting import wait_until
 
 ALIAS = "tunesmith"
 ROOT = Path(__file__).parents[2]
 LIVE_WITHIN_S = 150
+MERGED = DeploySpec()
 ENDED = (DeploymentStatus.LIVE, DeploymentStatus.FAILED)
 
 
@@ -56,12 +58,12 @@ class Gateway:
         """An OpenAI client that never retries, so that every failure shows."""
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key=self.key, max_retries=0, timeout=150)
 
-    def start(self) -> None:
-        """Start it and wait until it answers (vLLM may take longer)."""
+    def start(self, **env: str) -> None:
+        """Start it, with further variables, and wait until it answers (vLLM may take longer)."""
         self.log_dir.mkdir(exist_ok=True)
         with (self.log_dir / "gateway.log").open("ab") as log:
             command = [sys.executable, "-m", "inference"]
-            self._process = subprocess.Popen(command, cwd=ROOT, env=self._env, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, cwd=ROOT, env={**self._env, **env}, stdout=log, stderr=log)
         wait_until(lambda: self.health() is not None, 20)
 
     def log(self) -> str:
@@ -82,10 +84,11 @@ class Gateway:
             f"{self.url}{path}", json=body, headers={"authorization": f"Bearer {self.key}", **headers}, timeout=150
         )
 
-    def vllm_pids(self) -> list[int]:
-        """Every process of this gateway's vLLM, the API server first."""
+    def vllm_parents(self) -> list[int]:
+        """The API server of every vLLM of this gateway."""
+        assert self._process is not None
+        marker = f"tunesmith_vllm.serve\0{self._process.pid}\0".encode()
         found = []
-        marker = f"--port\0{self.vllm_port}\0".encode()
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 try:
@@ -93,6 +96,11 @@ class Gateway:
                         found.append(int(entry.name))
                 except OSError:
                     continue
+        return found
+
+    def vllm_pids(self) -> list[int]:
+        """Every process of this gateway's vLLM, the API server first."""
+        found = self.vllm_parents()
         return [*found, *(child for pid in found for child in descendants(pid))]
 
     def kill(self) -> None:
@@ -134,25 +142,57 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def ask_for(model_id: str, path: Path, job_id: str | None = None) -> str:
-    """Register the model and ask for it to be live; the deployment's id."""
+def register(
+    model_id: str,
+    path: Path,
+    *,
+    base_id: str | None = None,
+    adapter_rank: int | None = None,
+    canary: dict[str, Any] | None = None,
+) -> None:
+    """Make a model folder known."""
     with transaction() as session:
         deployments.register_model(
-            session, model_id, stage="base", base_model=str(path), location=str(path), manifest={}
+            session,
+            model_id,
+            stage="base",
+            base_model=str(path),
+            location=str(path),
+            manifest={},
+            base_id=base_id,
+            adapter_rank=adapter_rank,
+            canary=canary,
         )
-        return deployments.request(session, ALIAS, model_id, job_id).id
 
 
-def outcome(deployment_id: str) -> Deployment | None:
-    """The deployment once it is live or failed."""
+def ask_for(
+    model_id: str, path: Path, job_id: str | None = None, *, alias: str = ALIAS, how: DeploySpec = MERGED
+) -> str:
+    """Ask for the model to be live, registered first if it is not; the deployment's id."""
+    register(model_id, path)
     with transaction() as session:
-        found = deployments.get(session, deployment_id)
-        return found if found.status in ENDED else None
+        return deployments.request(session, alias, model_id, job_id, how=how).id
 
 
-def deploy(model_id: str, path: Path) -> Deployment:
-    """Ask for the model and wait for what becomes of it."""
-    deployment_id = ask_for(model_id, path)
-    found = wait_until(lambda: outcome(deployment_id), LIVE_WITHIN_S, 0.05)
+def status_of(deployment_id: str) -> DeploymentStatus:
+    """Where the deployment is now."""
+    with transaction() as session:
+        return DeploymentStatus(deployments.get(session, deployment_id).status)
+
+
+def ended(deployment_id: str, within_s: float = LIVE_WITHIN_S) -> Deployment:
+    """The deployment once it is live or failed."""
+
+    def look() -> Deployment | None:
+        with transaction() as session:
+            found = deployments.get(session, deployment_id)
+            return found if found.status in ENDED else None
+
+    found = wait_until(look, within_s, 0.05)
     assert found is not None
     return found
+
+
+def deploy(model_id: str, path: Path, *, alias: str = ALIAS, how: DeploySpec = MERGED) -> Deployment:
+    """Ask for the model and wait for what becomes of it."""
+    return ended(ask_for(model_id, path, alias=alias, how=how))
