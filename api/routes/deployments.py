@@ -5,7 +5,9 @@ from sqlalchemy.orm import Session
 
 from api.deps import AfterId, Limit, SessionDep
 from api.queries import newest
-from api.schemas import DeploymentRequest, DeploymentView, ErrorBody, Page
+from api.schemas.deployments import DeploymentRequest, DeploymentView
+from api.schemas.errors import ErrorBody
+from api.schemas.lists import Page
 from core import deployments
 from core.models import Deployment
 from core.settings import get_settings

@@ -14,7 +14,9 @@ from api.db import async_sessions, first_row
 from api.deps import AfterId, Limit, ProjectName, SessionDep
 from api.doorbell import ring
 from api.examples import JOB_EXAMPLES
-from api.schemas import ErrorBody, JobView, Listing, Page, RunView
+from api.schemas.errors import ErrorBody
+from api.schemas.jobs import JobView, RunView
+from api.schemas.lists import Listing, Page
 from core import jobs
 from core.errors import InvalidRequest
 from core.ids import new_id
