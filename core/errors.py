@@ -86,6 +86,12 @@ class StillStopping(ServiceError):
     status, code = 409, "still_stopping"
 
 
+class StillSwapping(ServiceError):
+    """The gateway is putting the model in place; the same request succeeds a moment later."""
+
+    status, code = 409, "still_swapping"
+
+
 class NotServing(ServiceError):
     """No model is live on the endpoint (yet)."""
 
