@@ -1,107 +1,138 @@
-"""The gateway's HTTP surface: health, the model list, and the two completion endpoints, nothing else."""
+"""The gateway's HTTP surface: two completion endpoints, the model list, health and metrics; nothing else of vLLM."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from core.errors import NotFound, ServiceError
-from core.passthrough import Upstream
+from core.keys import Keys
 from core.settings import Settings, get_settings
+from inference.endpoint import Endpoint
 from inference.engine import Engine
 from inference.errors import render, render_http, render_unexpected
+from inference.exchange import REQUEST_ID_HEADER, request_id_of
 from inference.gate import Gate
-from inference.proxy import REQUEST_ID_HEADER, Completions, Endpoint, request_id_of
+from inference.metrics import CONTENT_TYPE, Metrics
+from inference.proxy import Completions
 from inference.reconciler import Reconciler
+from inference.routes import Routes
 
 LOADING = "the gateway is starting"
+COMPLETIONS = frozenset({"/v1/chat/completions", "/v1/completions"})
 ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 
-def create_app(settings: Settings | None = None) -> Starlette:
-    """The gateway; vLLM runs for as long as the application does."""
-    chosen = settings or get_settings()
-    key = chosen.require_admin_key()
-    routes = [
-        Route("/health", health),
-        Route("/v1/models", list_models),
-        Route("/v1/{path:path}", unknown, methods=ALL_METHODS),
-    ]
+class Gateway:
+    """An ASGI application: completions go their own short way, everything else is Starlette's.
+
+    `routes` say where names lead; `running` is entered when the application starts, and sets them.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        routes: Routes,
+        metrics: Metrics,
+        running: Callable[[], AbstractAsyncContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
+        self.routes = routes
+        self.metrics = metrics
+        self._keys = Keys(settings.all_inference_keys())
+        self._running = running
+        self._completions = Completions(routes, settings, metrics)
+        paths = {"/health": self._health, "/metrics": self._metrics, "/v1/models": self._models}
+        self._pages = Starlette(
+            routes=[
+                *(Route(path, page) for path, page in paths.items()),
+                Route("/v1/{path:path}", self._unknown, methods=ALL_METHODS),
+            ],
+            lifespan=self._lifespan,
+            exception_handlers={ServiceError: render, HTTPException: render_http, Exception: render_unexpected},
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] in COMPLETIONS and scope["method"] == "POST":
+            await self._completions(scope, receive, send)
+        else:
+            await self._pages(scope, receive, send)
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with serving(chosen, key) as endpoint:
-            app.state.endpoint = endpoint
-            completions = Completions(endpoint)
-            for path in ("/v1/chat/completions", "/v1/completions"):
-                app.router.routes.insert(0, Route(path, completions, methods=["POST"]))
+    async def _lifespan(self, pages: Starlette) -> AsyncIterator[None]:
+        async with self._running():
             yield
+        self._completions.close()
 
-    handlers = {ServiceError: render, HTTPException: render_http, Exception: render_unexpected}
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    async def _health(self, request: Request) -> Response:
+        """200 whenever the gateway is up; `engine` is starting, idle, changing or serving."""
+        table, closed = self.routes.table, [gate.closed_for for gate in self.routes.gates()]
+        newest = max(table.models.values(), key=lambda target: target.since_s, default=None)
+        waiting_because = next((reason for reason in closed if reason), None if self.routes.started else LOADING)
+        body = {
+            "status": "ok",
+            "engine": self._engine_state(waiting_because),
+            "waiting_because": waiting_because,
+            "requests_inside": self.routes.inside(),
+            "model": newest.model_id if newest else None,
+            "aliases": sorted(table.aliases),
+        }
+        return JSONResponse(body)
+
+    def _engine_state(self, waiting_because: str | None) -> str:
+        if not self.routes.started:
+            return "starting"
+        if not self.routes.table.models:
+            return "idle"
+        return "changing" if waiting_because else "serving"
+
+    async def _metrics(self, request: Request) -> Response:
+        """For Prometheus.  They tell who serves what and how much, so they take a key like everything else."""
+        self._authorize(request)
+        return Response(self.metrics.page(), media_type=CONTENT_TYPE)
+
+    async def _models(self, request: Request) -> Response:
+        """The names that are answered to; an empty list when no model is live."""
+        self._authorize(request)
+        request_id = request_id_of(request.headers.get(REQUEST_ID_HEADER, "").encode("latin-1"))
+        return JSONResponse(self.routes.table.listing(), headers={REQUEST_ID_HEADER: request_id.decode()})
+
+    async def _unknown(self, request: Request) -> Response:
+        """Everything else below /v1; vLLM's other paths are not for clients."""
+        self._authorize(request)
+        raise NotFound(
+            f"{request.method} {request.url.path} does not exist here: there are POST /v1/chat/completions, "
+            "POST /v1/completions and GET /v1/models"
+        )
+
+    def _authorize(self, request: Request) -> None:
+        self._keys.check(request.headers.get("authorization", "").encode("latin-1"))
+
+
+def create_app(settings: Settings | None = None) -> Gateway:
+    """The gateway; vLLM runs for as long as the application does."""
+    chosen = settings or get_settings()
+    routes, metrics = Routes(chosen.gate_timeout_s), Metrics()
+    return Gateway(chosen, routes, metrics, lambda: serving(chosen, routes))
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings, key: str) -> AsyncIterator[Endpoint]:
-    """The endpoint with its reconciler at work; at the end vLLM is stopped."""
-    gate = Gate(settings.gate_timeout_s, closed_for=LOADING)
+async def serving(settings: Settings, routes: Routes) -> AsyncIterator[None]:
+    """The reconciler at work; at the end vLLM is stopped."""
     engine = Engine(settings, on_death=lambda: reconciler.wake())
-    upstream = Upstream(engine.base_url, name="vLLM")
-    endpoint = Endpoint(gate, engine, upstream, key, settings.max_body_bytes)
+    endpoint = Endpoint(Gate(settings.gate_timeout_s, closed_for=LOADING), engine, routes)
     reconciler = Reconciler(endpoint, settings)
     loop = asyncio.create_task(reconciler.run(), name="reconciler")
     try:
-        yield endpoint
+        yield
     finally:
         loop.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await loop
         await engine.stop()
-        await upstream.close()
-
-
-async def health(request: Request) -> Response:
-    """200 whenever the gateway is up; `engine` is serving, changing, down or idle."""
-    endpoint: Endpoint = request.app.state.endpoint
-    served = endpoint.served
-    body = {
-        "status": "ok",
-        "engine": engine_state(endpoint),
-        "waiting_because": endpoint.gate.closed_for,
-        "requests_inside": endpoint.gate.inside,
-        "model": served.model_id if served else None,
-        "aliases": sorted(served.aliases) if served else [],
-    }
-    return JSONResponse(body)
-
-
-def engine_state(endpoint: Endpoint) -> str:
-    """One word for `/health`."""
-    if not endpoint.engine.running:
-        return "idle" if endpoint.served is None and endpoint.gate.closed_for is None else "down"
-    if endpoint.served is None:
-        return "starting"
-    return "serving" if endpoint.gate.closed_for is None else "changing"
-
-
-async def list_models(request: Request) -> Response:
-    """The names that the live model answers to; an empty list when there is none."""
-    endpoint: Endpoint = request.app.state.endpoint
-    endpoint.authorize(request)
-    listing = endpoint.served.listing() if endpoint.served else {"object": "list", "data": []}
-    return JSONResponse(listing, headers={REQUEST_ID_HEADER: request_id_of(request)})
-
-
-async def unknown(request: Request) -> Response:
-    """Everything else below /v1; vLLM's other paths are not for clients."""
-    endpoint: Endpoint = request.app.state.endpoint
-    endpoint.authorize(request)
-    raise NotFound(
-        f"{request.method} {request.url.path} does not exist here: there are POST /v1/chat/completions, "
-        "POST /v1/completions and GET /v1/models"
-    )

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import InvalidRequest, ModelNotFound
+from core.errors import ModelNotFound
 
 ENGINE_NAME = "engine"
-_ECHO = b'"model":' + json.dumps(ENGINE_NAME).encode()
 
 
 @dataclass(frozen=True)
@@ -37,21 +36,6 @@ class Served:
         return {"object": "list", "data": models}
 
 
-def take_model(body: bytes) -> tuple[str, bytes]:
-    """The model that a request asks for, and the request as vLLM must see it."""
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"the body is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise InvalidRequest("the body must be a JSON object")
-    name = content.get("model")
-    if not isinstance(name, str) or not name:
-        raise InvalidRequest("model: name the model; GET /v1/models lists them", param="model")
-    content["model"] = ENGINE_NAME
-    return name, json.dumps(content).encode()
-
-
 class ModelEcho:
     """Replaces the engine's name by the requested one while an answer streams through.
 
@@ -60,14 +44,23 @@ class ModelEcho:
     of a chunk is held back; an event ends in a newline, so no whole event ever is.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, engine_name: str, name: str) -> None:
+        self._echo = b'"model":' + json.dumps(engine_name, ensure_ascii=False).encode()
         self._replacement = b'"model":' + json.dumps(name).encode()
         self._held = b""
 
+    def in_whole(self, body: bytes) -> bytes:
+        """An answer that is all there."""
+        return body.replace(self._echo, self._replacement)
+
     def feed(self, chunk: bytes) -> bytes:
         """What can be sent of what has arrived."""
-        replaced = (self._held + chunk).replace(_ECHO, self._replacement)
-        keep = _beginning_at_end(replaced)
+        if self._held:
+            chunk, self._held = self._held + chunk, b""
+        replaced = self.in_whole(chunk)
+        if replaced.endswith(b"\n"):
+            return replaced
+        keep = self._beginning_at_end(replaced)
         self._held = replaced[len(replaced) - keep :]
         return replaced[: len(replaced) - keep]
 
@@ -76,10 +69,9 @@ class ModelEcho:
         held, self._held = self._held, b""
         return held
 
-
-def _beginning_at_end(content: bytes) -> int:
-    """The length of the longest proper beginning of the echo that `content` ends with."""
-    for length in range(min(len(_ECHO) - 1, len(content)), 0, -1):
-        if content.endswith(_ECHO[:length]):
-            return length
-    return 0
+    def _beginning_at_end(self, content: bytes) -> int:
+        """The length of the longest proper beginning of the echo that `content` ends with."""
+        for length in range(min(len(self._echo) - 1, len(content)), 0, -1):
+            if content.endswith(self._echo[:length]):
+                return length
+        return 0

@@ -21,8 +21,8 @@ from core.errors import Conflict, ServiceError
 from core.models import Deployment, Model
 from core.settings import Settings
 from core.states import DeploymentStatus
+from inference.endpoint import Endpoint
 from inference.names import Served
-from inference.proxy import Endpoint
 from inference.rollout import Rollout, Withdrawn
 
 log = logging.getLogger(__name__)
@@ -76,6 +76,7 @@ class Reconciler:
         self._wanted = await _in_database(live_model)
         if self._wanted is None:
             self._endpoint.gate.open()
+            self._endpoint.served = None
 
     async def _step(self) -> None:
         wanted, now = self._wanted, time.monotonic()

@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.errors import ServiceError, UpstreamFailed
+from inference.endpoint import Endpoint
 from inference.names import Served
-from inference.proxy import Endpoint
 from inference.swap import EngineControl, NeedsRestart
 
 log = logging.getLogger(__name__)
