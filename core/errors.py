@@ -92,6 +92,22 @@ class StillSwapping(ServiceError):
     status, code = 409, "still_swapping"
 
 
+class TooManyRequests(ServiceError):
+    """The gateway is full; `retry_after_s` is when a place should be free, as fast as answers end now."""
+
+    status, code = 429, "too_many_requests"
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class TookTooLong(ServiceError):
+    """The time limit of a request, its wait and its answer together."""
+
+    status, code = 504, "time_limit"
+
+
 class NotServing(ServiceError):
     """No model is live on the endpoint (yet)."""
 

@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     api_port: int = 8000
     api_url: str | None = Field(None, description="the api, as the command line reaches it; default: the running one")
     inference_url: str = Field("http://127.0.0.1:8001", description="the gateway, as the api and workers reach it")
+    inference_keys: SecretStr = Field(
+        SecretStr(""),
+        description="further bearer keys, comma-separated, for the inference paths only",
+    )
     max_body_bytes: int = Field(1_000_000, description="largest JSON body the api and the gateway accept")
 
     # The lease of a running job (design, section 7).
@@ -78,6 +82,11 @@ class Settings(BaseSettings):
     second_vllm: Literal["auto", "never"] = Field(
         "auto", description="never: no second vLLM beside the first, whatever memory is free"
     )
+    max_requests: int = Field(512, ge=1, description="requests in the gateway at a time, waiting ones too")
+    max_answer_tokens: int | None = Field(None, ge=1, description="most `max_tokens` that a request may ask for")
+    max_choices: int | None = Field(None, ge=1, description="most answers (`n`) that a request may ask for")
+    request_timeout_s: float = Field(600, gt=0, description="longest a request may take, waiting and answering")
+    shutdown_timeout_s: int = Field(10, ge=0, description="a stopping gateway lets running answers go on for so long")
     vllm_python: Path = Field(Path(".venv-vllm/bin/python"), description="the interpreter that has vLLM")
     vllm_start_timeout_s: float = 300
     vllm_args: str = Field("", description="further arguments of the vLLM server, as on a command line")
@@ -127,6 +136,11 @@ class Settings(BaseSettings):
                 "Set it to a long random string (`tunesmith up` makes one by itself)."
             )
         return self.admin_key.get_secret_value()
+
+    def all_inference_keys(self) -> list[str]:
+        """Every key that opens the inference paths: the admin key first."""
+        further = self.inference_keys.get_secret_value().split(",")
+        return [self.require_admin_key(), *(key.strip() for key in further if key.strip())]
 
 
 @lru_cache

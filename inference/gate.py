@@ -56,14 +56,28 @@ class Gate:
     async def passing(self, deadline: float | None = None) -> AsyncIterator[None]:
         """Be inside for the length of the block; `deadline` is a time of the event loop's clock."""
         await self.wait(deadline)
-        self.inside += 1
-        self._empty.clear()
+        self._enter()
         try:
             yield
         finally:
-            self.inside -= 1
-            if not self.inside:
-                self._empty.set()
+            self.leave()
+
+    def enter_now(self) -> bool:
+        """Be inside, until `leave`, if it is open; False, and outside, if it is not."""
+        if self._reason is not None or self._shut:
+            return False
+        self._enter()
+        return True
+
+    def leave(self) -> None:
+        """Be outside again."""
+        self.inside -= 1
+        if not self.inside:
+            self._empty.set()
+
+    def _enter(self) -> None:
+        self.inside += 1
+        self._empty.clear()
 
     async def wait(self, deadline: float | None = None) -> None:
         """Return when it is open; NotServing at the deadline, or when it is shut down."""

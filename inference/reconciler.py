@@ -24,6 +24,7 @@ from core.settings import Settings
 from core.states import DeploymentStatus
 from inference.backend import Backend
 from inference.fleet import Fleet
+from inference.metrics import Metrics
 from inference.rollout import Rollout, Withdrawn
 from inference.routes import Routes
 from inference.trial import Trial, Verdict
@@ -41,9 +42,10 @@ D = DeploymentStatus
 class Reconciler:
     """The loop; `run` ends only when it is cancelled."""
 
-    def __init__(self, routes: Routes, settings: Settings) -> None:
+    def __init__(self, routes: Routes, settings: Settings, metrics: Metrics) -> None:
         self.fleet = Fleet(settings, routes, self._roots, self._died)
         self._settings = settings
+        self._metrics = metrics
         self._on_trial: tuple[Wish, Rollout] | None = None
         self._trial_shown_at_s = 0.0
         self._tried: set[str] = set()
@@ -222,6 +224,7 @@ class Reconciler:
                 await asyncio.sleep(1)
             else:
                 log.info("deployment.%s deployment_id=%s %s %s", target, wish.deployment_id, rollout.timings, more)
+                self._metrics.deployment(rollout.strategy, target, rollout.timings.get("total_s", 0.0))
                 return
 
     def _died(self, backend: Backend) -> None:
