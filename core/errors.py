@@ -11,6 +11,8 @@ class ServiceError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
+    retry_after_s: int | None = None
+    """When the same request may succeed, where that is known."""
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -112,6 +114,10 @@ class NotServing(ServiceError):
     """No model is live on the endpoint (yet)."""
 
     status, code = 503, "not_serving"
+
+    def __init__(self, message: str, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class EngineFailed(ServiceError):

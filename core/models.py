@@ -269,3 +269,18 @@ class Evaluation(Base):
     model_id: Mapped[str]
     scores: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Pause(Base):
+    """A run wants the accelerator that it shares with vLLM for itself; `granted_at` says since when it has it.
+
+    It holds for as long as that run holds its job, so a run that is gone needs nobody to take it back.
+    """
+
+    __tablename__ = "pauses"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer)
+    requested_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    granted_at: Mapped[datetime | None]
+    how: Mapped[str | None]

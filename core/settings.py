@@ -78,6 +78,11 @@ class Settings(BaseSettings):
     inference_port: int = 8001
     drain_timeout_s: float = Field(120, gt=0, description="longest wait for running answers before a swap fails")
     gate_timeout_s: float = Field(180, gt=0, description="longest a request waits behind the gate")
+    share_gpu: Literal["off", "hold", "reject"] = Field(
+        "off",
+        description="hold or reject: vLLM gives its memory to each training on the same GPU, and requests meanwhile "
+        "wait at the gate, or are answered 503 with the time left; to be set for the gateway and that worker",
+    )
     max_adapters: int = Field(4, ge=1, le=64, description="LoRA adapters that one batch of vLLM may mix")
     second_vllm: Literal["auto", "never"] = Field(
         "auto", description="never: no second vLLM beside the first, whatever memory is free"

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from core.errors import ServiceError, TooManyRequests
+from core.errors import ServiceError
 from core.http_client import Headers
 
 RETRY_AFTER_S = 5
@@ -16,10 +16,8 @@ _CODES = {400: "invalid_request", 401: "invalid_api_key", 404: "not_found", 422:
 
 def error_headers(error: ServiceError) -> dict[str, str]:
     """When to come back, and which kind of key is missing."""
-    if isinstance(error, TooManyRequests):
-        return {"retry-after": str(error.retry_after_s)}
-    if error.status == 503:
-        return {"retry-after": str(RETRY_AFTER_S)}
+    if error.retry_after_s is not None or error.status == 503:
+        return {"retry-after": str(error.retry_after_s or RETRY_AFTER_S)}
     return {"www-authenticate": "Bearer"} if error.status == 401 else {}
 
 

@@ -2,6 +2,7 @@
 
 alias       it is loaded already and gets another name
 adapter     its adapter is loaded beside the weights that are served: nobody waits
+wake        vLLM slept while a job trained on the same GPU, and wakes with the new weights
 swap        same architecture, tokenizer and template: the weights are exchanged, under a second behind the gate
 blue_green  a second vLLM is started on it and takes over: nobody waits, if there is memory for both
 restart     behind the gate, for as long as vLLM takes to start
@@ -55,6 +56,8 @@ class Rollout:
         with self._timed("total_s"):
             if main is None or main.weights is None or not main.running:
                 await self._start()
+            elif main.is_asleep:
+                await self._wake(main)
             elif main.weights.shares_weights(self._new):
                 await self._beside(main)
             else:
@@ -88,6 +91,26 @@ class Rollout:
         fleet.main, fleet.live = backend, versions
         fleet.publish()
         backend.gate.open()
+
+    async def _wake(self, main: Backend) -> None:
+        """vLLM gave its memory to a training: it takes it again with the new weights, so the old ones are not read."""
+        self._choose("wake", "vLLM slept while a job trained")
+        versions = self._fleet.with_live(self._wish.alias, self._new)
+        await self._begin_swapping()
+        try:
+            with self._timed("wake_s"):
+                await main.wake(versions.values())
+        except NeedsRestart as reason:
+            await self._fleet.wake()
+            await self._elsewhere(main, reason.message)
+            return
+        except ServiceError:
+            with self._timed("rollback_s"):
+                await self._start_again(main)
+            raise
+        self._fleet.live = versions
+        self._fleet.publish()
+        main.gate.open()
 
     async def _beside(self, main: Backend) -> None:
         """The weights are served already."""

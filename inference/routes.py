@@ -108,10 +108,10 @@ class Routes:
         """Why there is no table yet."""
         return self._start.closed_for
 
-    def hold(self, reason: str) -> None:
+    def hold(self, reason: str, *, turn_away: bool = False, retry_after_s: int | None = None) -> None:
         """Say why there is no table yet."""
         if self._start.closed_for is not None:
-            self._start.close(reason)
+            self._start.close(reason, turn_away=turn_away, retry_after_s=retry_after_s)
 
     def set(self, table: Table) -> None:
         """Lead every further request by this table."""
