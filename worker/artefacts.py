@@ -45,6 +45,7 @@ class Artefacts:
             seed=self.spec.seed,
             model=str(start),
             tokenizer=str(self.base_path),
+            earlier_adapter=str(start / "adapter") if before else None,
             model_name=self.model_name(stage),
             data_root=str(get_settings().data_root.resolve()),
             replay=before.data if before else None,
