@@ -54,6 +54,20 @@ def register_model(
     )
 
 
+def register_base(session: Session, model_id: str, *, base_model: str, location: str) -> None:
+    """Make a base model known.  One that is known already is now found at `location`: its folder may have moved."""
+    place = {"base_model": base_model, "location": location, "removed_at": None}
+    session.execute(
+        insert(Model)
+        .values(id=model_id, stage="base", manifest={}, **place)
+        .on_conflict_do_update(
+            index_elements=["id"],
+            set_=place,
+            where=or_(Model.location != location, Model.removed_at.is_not(None)),
+        )
+    )
+
+
 def get_model(session: Session, model_id: str) -> Model:
     """The model, or NotFound."""
     model = session.get(Model, model_id)

@@ -128,6 +128,22 @@ def test_another_machine_fetches_a_hub_model_for_itself(tmp_path: Path, monkeypa
     assert run.artefacts.base_path == snapshot
 
 
+def test_a_stages_model_is_registered_with_the_base_that_its_adapter_is_for() -> None:
+    spec = spec_of()
+    lease = claimed(spec)
+    leave_all(lease.job_id, measured=[])
+    write_json(resolve(model_location(lease.job_id, "tools")) / "manifest.json", {"adapter": {"rank": 32}})
+    artefacts = Artefacts(lease.job_id, spec)
+    with transaction() as session:
+        for stage in spec.stages:
+            artefacts.register(session, lease, stage)
+    with transaction() as session:
+        base, chat, tools = session.scalars(select(Model).order_by(Model.seq))
+        assert (base.id, base.location) == (artefacts.base_id, str(TINY_BASE))
+        assert (chat.base_id, chat.adapter_rank) == (base.id, None), "merged by a version that wrote no adapter"
+        assert (tools.base_id, tools.adapter_rank) == (base.id, 32)
+
+
 # ------------------------------------------------------------------ the guard
 
 REGISTRATIONS: dict[str, Callable[[Session, Lease, Artefacts], None]] = {
