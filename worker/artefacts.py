@@ -74,7 +74,9 @@ class Artefacts:
             concurrency=wanted.concurrency,
         )
 
-    def register(self, session: Session, lease: runs.Lease, stage: StageSpec) -> None:
+    def register(
+        self, session: Session, lease: runs.Lease, stage: StageSpec, canary: dict[str, Any] | None = None
+    ) -> None:
         """Make the stage's merged model known, and the base model that its adapter is for."""
         self.register_base(session, lease)
         location = model_location(self.job_id, stage.name)
@@ -89,6 +91,7 @@ class Artefacts:
             job_id=self.job_id,
             base_id=self.base_id,
             adapter_rank=(manifest.get("adapter") or {}).get("rank"),
+            canary=canary,
         )
 
     def register_base(self, session: Session, lease: runs.Lease) -> None:

@@ -115,7 +115,7 @@ class JobRun:
             self._train(stage)
             self._move(JobStatus.MERGING, stage.name)
             self._program("merge", stage)
-            self._register(stage)
+            self._register(stage, self._program("canary", stage).get("canary"))
             stage_ended(stage_dir(self.lease.job_id, stage.name), self.spec.keep)
             last = stage is self.spec.stages[-1]
             if self.spec.deploy.when == "each_stage" or (last and self.spec.deploy.when == "last_stage"):
@@ -169,8 +169,8 @@ class JobRun:
         self._write_spec(stage)
         return True
 
-    def _register(self, stage: StageSpec) -> None:
-        self.keeper.write(lambda session: self.artefacts.register(session, self.lease, stage))
+    def _register(self, stage: StageSpec, canary: dict[str, Any] | None) -> None:
+        self.keeper.write(lambda session: self.artefacts.register(session, self.lease, stage, canary))
 
     def _measure_base(self) -> None:
         """Measure the base model before anything else, unless another model is live: users come first."""

@@ -57,7 +57,7 @@ def leave_all(job_id: str, *, measured: Iterable[str]) -> None:
     """Everything trained and merged, and these measured."""
     leave(job_id, "base", *(["evaluate"] if "base" in measured else []))
     for stage in STAGES:
-        leave(job_id, stage, "prepare", "sft", "merge", *(["evaluate"] if stage in measured else []))
+        leave(job_id, stage, "prepare", "sft", "merge", "canary", *(["evaluate"] if stage in measured else []))
 
 
 def make_live(model_id: str, job_id: str | None = None) -> None:
@@ -136,12 +136,13 @@ def test_a_stages_model_is_registered_with_the_base_that_its_adapter_is_for() ->
     artefacts = Artefacts(lease.job_id, spec)
     with transaction() as session:
         for stage in spec.stages:
-            artefacts.register(session, lease, stage)
+            artefacts.register(session, lease, stage, {"calls": [stage.name]})
     with transaction() as session:
         base, chat, tools = session.scalars(select(Model).order_by(Model.seq))
         assert (base.id, base.location) == (artefacts.base_id, str(TINY_BASE))
         assert (chat.base_id, chat.adapter_rank) == (base.id, None), "merged by a version that wrote no adapter"
         assert (tools.base_id, tools.adapter_rank) == (base.id, 32)
+        assert (base.canary, chat.canary, tools.canary) == (None, {"calls": ["chat"]}, {"calls": ["tools"]})
 
 
 # ------------------------------------------------------------------ the guard
