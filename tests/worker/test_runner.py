@@ -19,6 +19,7 @@ from core.states import DeploymentStatus, JobStatus
 from core.storage import model_location, resolve, stage_dir, write_json
 from tests.conftest import Services
 from tests.core.sessions import claim, new_model, read, status_of
+from tests.waiting import wait_until
 from tests.worker.conftest import TINY_BASE
 from tests.worker.programs import endless_rows, postgres_away, program_of
 from worker.artefacts import Artefacts
@@ -143,6 +144,22 @@ def test_a_stages_model_is_registered_with_the_base_that_its_adapter_is_for() ->
         assert (chat.base_id, chat.adapter_rank) == (base.id, None), "merged by a version that wrote no adapter"
         assert (tools.base_id, tools.adapter_rank) == (base.id, 32)
         assert (base.canary, chat.canary, tools.canary) == (None, {"calls": ["chat"]}, {"calls": ["tools"]})
+
+
+def test_the_base_is_deployed_merged_and_without_a_trial_whatever_the_job_asks_for_its_models() -> None:
+    deploy = {"serve_as": "adapter", "split": {"percent": 20}, "gate": {"drain_s": 7}}
+    spec = JobSpec.model_validate({**spec_of().model_dump(), "deploy": deploy})
+    lease = claimed(spec)
+    leave_all(lease.job_id, measured=[])
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(run_job, lease)
+        wait_until(deployed)
+        with transaction() as session:
+            [asked] = session.scalars(select(Deployment))
+            jobs.cancel(session, lease.job_id)
+        ended.result(20)
+    assert asked.model_id.startswith("base:tiny-base:")
+    assert (asked.serve_as, asked.split, asked.gate["drain_s"]) == ("merged", None, 7)
 
 
 # ------------------------------------------------------------------ the guard
