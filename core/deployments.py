@@ -92,14 +92,13 @@ def request(
 ) -> Deployment:
     """Ask for `alias` to serve the model.  If that is already live or under way, return that deployment.
 
-    Conflict when the model was removed, or has no adapter to be served as.  Its row is locked against
-    `core.retention`, which so waits for this deployment and finds it, or has removed the model before.
+    Conflict when the model was removed, or has no adapter to be served as.  Its row, and that of the base of an
+    adapter, is locked against `core.retention`, which so waits for this deployment and finds it, or has removed the
+    model before.
     """
-    query = select(Model).where(Model.id == model_id).with_for_update(read=True)
-    model = session.scalar(query, execution_options={"populate_existing": True})
-    if model is None:
-        raise no_model(model_id)
-    weights_id = _weights_id(model, how)
+    weights_id = _weights_id(_locked(session, model_id), how)
+    if weights_id != model_id:
+        _check_kept(_locked(session, weights_id))
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(alias, 0))))
     newest = desired(session, alias)
     if newest is not None and (newest.model_id, newest.serve_as) == (model_id, how.serve_as):
@@ -121,14 +120,26 @@ def request(
     return deployment
 
 
-def _weights_id(model: Model, how: DeploySpec) -> str:
-    """The model whose weights vLLM must hold; Conflict when the model cannot be served in this way."""
+def _locked(session: Session, model_id: str) -> Model:
+    query = select(Model).where(Model.id == model_id).with_for_update(read=True)
+    model = session.scalar(query, execution_options={"populate_existing": True})
+    if model is None:
+        raise no_model(model_id)
+    return model
+
+
+def _check_kept(model: Model) -> None:
     if model.removed_at is not None:
         raise Conflict(
             f"model {model.id!r} was removed on {model.removed_at:%Y-%m-%d at %H:%M} UTC by its job's `keep` rules: "
             "deploy another one (GET /models), or train it again",
             param="model",
         )
+
+
+def _weights_id(model: Model, how: DeploySpec) -> str:
+    """The model whose weights vLLM must hold; Conflict when the model cannot be served in this way."""
+    _check_kept(model)
     if how.serve_as == "merged":
         return model.id
     if model.base_id is None or model.adapter_rank is None:

@@ -186,16 +186,21 @@ def _free(session: Session, model: Model) -> list[Model] | None:
 
 
 def _in_use(session: Session, model_ids: list[str]) -> bool:
-    """Whether one of the models is deployed, about to be, or the one that an alias served last or before that."""
-    mine = Deployment.model_id.in_(model_ids)
+    """Whether one of the models is deployed, about to be, or the one that an alias served last or before that.
+
+    A model that is served as an adapter needs the weights of its base too.
+    """
+    mine = or_(Deployment.model_id.in_(model_ids), Deployment.weights_id.in_(model_ids))
     wanted = select(Deployment.id).where(mine, Deployment.status.in_((*OPEN, DeploymentStatus.LIVE))).limit(1)
     if session.scalar(wanted) is not None:
         return True
     for alias in session.scalars(select(Deployment.alias).where(mine, Deployment.live_at.is_not(None)).distinct()):
-        served = select(Deployment.model_id).where(Deployment.alias == alias, Deployment.live_at.is_not(None))
+        served = select(Deployment).where(Deployment.alias == alias, Deployment.live_at.is_not(None))
         served = served.order_by(Deployment.live_at.desc(), Deployment.seq.desc()).limit(1)
-        last = session.scalar(served)
-        if {last, session.scalar(served.where(Deployment.model_id != last))} & set(model_ids):
+        last = session.scalars(served).one()
+        before = session.scalar(served.where(Deployment.model_id != last.model_id))
+        needed = {name for each in (last, before) if each is not None for name in (each.model_id, each.weights_id)}
+        if needed & set(model_ids):
             return True
     return False
 

@@ -11,7 +11,7 @@ from core import deployments, jobs
 from core.db import transaction
 from core.job_files import jobs_root, models_root
 from core.models import Job
-from core.spec import KeepSpec
+from core.spec import DeploySpec, KeepSpec, ServeAs
 from core.states import DeploymentStatus, JobStatus
 from tests.core.sessions import SPEC, claim, finish
 
@@ -89,17 +89,18 @@ def write(path: Path, size_bytes: int) -> None:
     path.write_bytes(b"x" * size_bytes)
 
 
-def deploy(model: str, *targets: DeploymentStatus, alias: str = ALIAS) -> None:
+def deploy(model: str, *targets: DeploymentStatus, alias: str = ALIAS, serve_as: ServeAs = "merged") -> None:
     """Ask for the model and let the gateway get as far as the last of the states."""
     with transaction() as session:
-        deployment_id = deployments.request(session, alias, model).id
+        deployment_id = deployments.request(session, alias, model, how=DeploySpec(serve_as=serve_as)).id
     for target in targets:
         with transaction() as session:
             deployments.advance(session, deployment_id, target)
 
 
-def make_live(model: str, alias: str = ALIAS) -> None:
-    deploy(model, DeploymentStatus.STAGING, DeploymentStatus.SWAPPING, DeploymentStatus.LIVE, alias=alias)
+def make_live(model: str, alias: str = ALIAS, serve_as: ServeAs = "merged") -> None:
+    steps = (DeploymentStatus.STAGING, DeploymentStatus.SWAPPING, DeploymentStatus.LIVE)
+    deploy(model, *steps, alias=alias, serve_as=serve_as)
 
 
 def files(job_id: str) -> set[str]:

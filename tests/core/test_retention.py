@@ -316,6 +316,26 @@ def test_a_folder_that_is_served_under_the_name_of_a_base_model_stays() -> None:
     assert removed("base:x")
 
 
+def test_a_folder_whose_weights_an_adapter_is_served_on_stays() -> None:
+    job_id = ended_job(merged="last")
+    folder, before = models_root() / job_id / CHAT, files(job_id)
+    with transaction() as session:
+        deployments.register_base(session, "base:x", base_model="x", location=str(folder.resolve()))
+        made = {"stage": "chat", "base_model": "x", "location": "/m", "manifest": {}}
+        deployments.register_model(session, "ft:x", **made, base_id="base:x", adapter_rank=8)  # type: ignore[arg-type]
+    make_live("ft:x", serve_as="adapter")
+    sweep()
+    assert files(job_id) == before, "it is live"
+    make_live(new_model("a"))
+    sweep()
+    assert files(job_id) == before, "a rollback needs it"
+    make_live(new_model("b"))
+    sweep()
+    assert files(job_id) == before - {f"{CHAT}/model"}
+    with pytest.raises(Conflict, match="model 'base:x' was removed on"):
+        deploy("ft:x", serve_as="adapter")
+
+
 def test_deploying_a_removed_model_says_what_happened_to_it() -> None:
     job_id = ended_job(merged="last")
     sweep()
