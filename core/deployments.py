@@ -54,6 +54,20 @@ def register_model(
     )
 
 
+def register_base(session: Session, model_id: str, *, base_model: str, location: str) -> None:
+    """Make a base model known.  One that is known already is now found at `location`: its folder may have moved."""
+    place = {"base_model": base_model, "location": location, "removed_at": None}
+    session.execute(
+        insert(Model)
+        .values(id=model_id, stage="base", manifest={}, **place)
+        .on_conflict_do_update(
+            index_elements=["id"],
+            set_=place,
+            where=or_(Model.location != location, Model.removed_at.is_not(None)),
+        )
+    )
+
+
 def get_model(session: Session, model_id: str) -> Model:
     """The model, or NotFound."""
     model = session.get(Model, model_id)
@@ -196,21 +210,14 @@ def replaced_by(session: Session, alias: str, model_id: str, job_id: str) -> str
     return newest.model_id
 
 
-def withdraw(session: Session, job_id: str) -> None:
-    """Take back what a job asked for, unless the gateway is putting it in place already."""
-    not_yet = (DeploymentStatus.PENDING, DeploymentStatus.STAGING)
+def withdraw(session: Session, job_id: str, *, also_trials: bool = False) -> None:
+    """Take back what a job asked for, unless the gateway is putting it in place already, or tries it."""
+    back = {DeploymentStatus.PENDING, DeploymentStatus.STAGING} | ({DeploymentStatus.TRIAL} if also_trials else set())
     session.execute(
         update(Deployment)
-        .where(Deployment.job_id == job_id, Deployment.status.in_(not_yet))
+        .where(Deployment.job_id == job_id, Deployment.status.in_(back))
         .values(status=DeploymentStatus.SUPERSEDED)
     )
-
-
-def live(session: Session) -> list[tuple[Deployment, Model]]:
-    """Every live deployment with its model, the newest first: what the gateway must serve after a restart."""
-    query = select(Deployment, Model).join(Model, Model.id == Deployment.model_id)
-    query = query.where(Deployment.status == DeploymentStatus.LIVE).order_by(Deployment.seq.desc())
-    return [(deployment, model) for deployment, model in session.execute(query)]
 
 
 def next_open(session: Session) -> tuple[Deployment, Model] | None:

@@ -66,7 +66,9 @@ class Settings(BaseSettings):
     stalled_after_s: float = Field(
         300, gt=1, description="a running job without progress for so long is called stalled"
     )
-    deploy_timeout_s: float = Field(900, gt=0, description="longest a job waits for the gateway to make its model live")
+    deploy_timeout_s: float = Field(
+        900, gt=0, description="longest a job waits for its model to be live, besides its drain and its trial"
+    )
     worker_name: str | None = Field(None, description="defaults to host:pid")
     visible_gpus: str = Field("", validation_alias="CUDA_VISIBLE_DEVICES", description="a worker trains on the first")
     worker_memory_gb: float | None = Field(

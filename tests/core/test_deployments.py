@@ -58,6 +58,15 @@ def test_registering_a_model_again_changes_nothing() -> None:
         assert session.scalar(select(func.count()).select_from(Model)) == 1
 
 
+def test_a_base_model_that_has_moved_is_found_at_its_new_place() -> None:
+    for location in ("/old", "/new"):
+        with transaction() as session:
+            deployments.register_base(session, "base:m:1f3a9c2e", base_model="m", location=location)
+    with transaction() as session:
+        [model] = session.scalars(select(Model))
+        assert (model.id, model.stage, model.location) == ("base:m:1f3a9c2e", "base", "/new")
+
+
 def test_an_unknown_model_cannot_be_deployed() -> None:
     with pytest.raises(NotFound, match="no model 'a'"):
         request("a")
@@ -141,9 +150,7 @@ def test_a_live_deployment_supersedes_the_one_before() -> None:
     advance(second, STAGING, SWAPPING, LIVE)
     assert (status_of(first), status_of(second)) == (DeploymentStatus.SUPERSEDED, LIVE)
     with transaction() as session:
-        [(deployment, model)] = deployments.live(session)
-        assert (deployment.id, model.id) == (second, "b")
-        assert deployment.live_at is not None
+        assert deployments.get(session, second).live_at is not None
 
 
 def test_a_jobs_model_that_was_live_is_replaced_once_another_is_wanted() -> None:

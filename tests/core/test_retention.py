@@ -305,9 +305,7 @@ def test_a_folder_that_is_served_under_the_name_of_a_base_model_stays() -> None:
     job_id = ended_job(merged="last")
     folder, before = models_root() / job_id / CHAT, files(job_id)
     with transaction() as session:
-        deployments.register_model(
-            session, "base:x", stage="base", base_model="x", location=str(folder.resolve()), manifest={}
-        )
+        deployments.register_base(session, "base:x", base_model="x", location=str(folder.resolve()))
     make_live("base:x")
     sweep()
     assert files(job_id) == before
