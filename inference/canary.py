@@ -34,8 +34,8 @@ class Canary:
         await asyncio.gather(
             self._answers(name),
             self._agrees(name, expected),
-            _any_of(expected.get("calls", ()), lambda row: self._calls(name, row, tokens), "a function call"),
-            _any_of(expected.get("no_calls", ()), lambda row: self._leaves(name, row, tokens), "no function call"),
+            _any_of("a function call", expected.get("calls", ()), lambda row: self._calls(name, row, tokens)),
+            _any_of("no function call", expected.get("no_calls", ()), lambda row: self._leaves(name, row, tokens)),
         )
 
     async def _answers(self, name: str) -> None:
