@@ -14,7 +14,7 @@ from api.doorbell import Rings
 from api.errors import add_error_handlers
 from api.middleware import BodyLimit, RequestEdge
 from api.routes import deployments, events, health, inference, jobs, models, queues, results, storage
-from api.schemas import ErrorBody
+from api.schemas.errors import ErrorBody
 from api.storage_meter import StorageMeter
 from core.passthrough import Upstream
 from core.settings import get_settings

@@ -34,6 +34,10 @@ ProjectName = Annotated[
         description="whose limits and share of the workers count; the OpenAI SDK sends it for `project=`",
     ),
 ]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=255, description="repeating a request with the same key and body changes nothing"),
+]
 Limit = Annotated[int, Query(ge=1, le=100, description="entries at most")]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from api import queries
 from api.db import async_sessions
 from api.errors import DATABASE_AWAY
-from api.schemas import EventView
+from api.schemas.events import EventView
 from core.models import Event, Job
 from core.states import FINAL
 

@@ -27,3 +27,25 @@ JOB_EXAMPLES: dict[str, Example] = {
         },
     },
 }
+
+DEPLOYMENT_EXAMPLES: dict[str, Example] = {
+    "replace": {
+        "summary": "Serve another model under the default name",
+        "description": "Its weights replace those that are served; requests wait behind a gate for that long.",
+        "value": {"model": "ft:Qwen2.5-3B:default:tuned:VPiroaqU-tools"},
+    },
+    "beside": {
+        "summary": "Serve a job's adapter beside others, under a name of its own",
+        "description": "All adapters of one base model are served at once, on one copy of its weights.",
+        "value": {"model": "ft:Qwen2.5-3B:default:tuned:VPiroaqU-chat", "alias": "chat", "serve_as": "adapter"},
+    },
+    "trial": {
+        "summary": "Try a model on a tenth of the requests first",
+        "description": "After 200 answers it takes all requests, or none if it errs more often or is slower.",
+        "value": {
+            "model": "ft:Qwen2.5-3B:default:tuned:VPiroaqU-tools",
+            "gate": {"drain_s": 30, "on_timeout": "blue_green"},
+            "split": {"percent": 10, "min_requests": 200},
+        },
+    },
+}

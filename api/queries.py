@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.db import first_row
-from api.schemas import JobView
+from api.schemas.jobs import JobView
 from core.errors import NotFound
 from core.models import Deployment, Evaluation, Event, Job, Metric, Model, Run
 

@@ -8,7 +8,7 @@ from operator import itemgetter
 import anyio.to_thread
 from anyio import CapacityLimiter
 
-from api.schemas import JobSize, StorageView
+from api.schemas.storage import JobSize, StorageView
 from core import disk, job_files, retention
 from core.settings import get_settings
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import sessionmaker
 
 from bench.waiting import wait_until
@@ -41,7 +41,8 @@ class Deployer:
     def live(self) -> str | None:
         """The model that the rows call live."""
         with self._begin() as session:
-            return next((model.id for deployment, model in deployments.live(session)), None)
+            query = select(Deployment.model_id).where(Deployment.status == DeploymentStatus.LIVE)
+            return session.scalar(query.where(Deployment.alias == ALIAS))
 
     def forget(self) -> None:
         """As if nothing had ever been asked for; no gateway may be running."""

@@ -15,7 +15,7 @@ from api.admission import admit
 from api.app import create_app
 from api.deps import ProjectName, require_key
 from api.examples import JOB_EXAMPLES
-from api.schemas import JobView
+from api.schemas.jobs import JobView
 from core.errors import NotFound
 from core.ids import new_id
 from core.models import Job

@@ -24,7 +24,7 @@ STOPS_WITHIN_S = 40
 class Gateway:
     """`python -m inference` on ports of its own, logging into `folder`; vLLM ends with it."""
 
-    def __init__(self, env: Mapping[str, str], folder: Path, key: str, **settings: str) -> None:
+    def __init__(self, env: Mapping[str, str], folder: Path, key: str) -> None:
         self.port, self.vllm_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.key = key
@@ -36,16 +36,20 @@ class Gateway:
             "VLLM_PORT": str(self.vllm_port),
             "TUNESMITH_LOG_DIR": str(folder),
             "TUNESMITH_GATE_TIMEOUT_S": "150",
-            **settings,
         }
         # As `tunesmith up` does: vLLM would compile its libraries anew at every start.
         self._env.pop("PYTHONDONTWRITEBYTECODE", None)
         self._process: Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it and wait until it answers (vLLM may take longer).  Call it from a thread that stays."""
+    def start(self, **env: str) -> None:
+        """Start it, with further variables, and wait until it answers (vLLM may take longer).
+
+        It ends with the thread that calls this.
+        """
         argv = [sys.executable, "-m", "inference"]
-        self._process = spawn(argv, log=self.log_path, cwd=PROJECT, env=self._env, death_signal=signal.SIGKILL)
+        self._process = spawn(
+            argv, log=self.log_path, cwd=PROJECT, env={**self._env, **env}, death_signal=signal.SIGKILL
+        )
         wait_until(self._answers_or_ended, ANSWERS_WITHIN_S)
         if self._process.poll() is not None:
             raise RuntimeError(f"the gateway ended while starting; the end of its log:\n{log_tail(self.log_path)}")
@@ -62,10 +66,11 @@ class Gateway:
             return None
         return body
 
-    def vllm_pids(self) -> list[int]:
-        """Every process of this gateway's vLLM, the API server first."""
+    def vllm_parents(self) -> list[int]:
+        """The API server of every vLLM of this gateway."""
+        assert self._process is not None
+        marker = f"tunesmith_vllm.serve\0{self._process.pid}\0".encode()
         found = []
-        marker = f"--port\0{self.vllm_port}\0".encode()
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 try:
@@ -73,11 +78,16 @@ class Gateway:
                         found.append(int(entry.name))
                 except OSError:
                     continue
+        return found
+
+    def vllm_pids(self) -> list[int]:
+        """Every process of this gateway's vLLM, the API server first."""
+        found = self.vllm_parents()
         return [*found, *(child for pid in found for child in descendants(pid))]
 
     def kill_vllm(self) -> None:
         """kill -9 of vLLM's API server."""
-        os.kill(self.vllm_pids()[0], signal.SIGKILL)
+        os.kill(self.vllm_parents()[0], signal.SIGKILL)
 
     def kill(self) -> None:
         """kill -9 of the gateway alone."""

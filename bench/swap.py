@@ -43,7 +43,8 @@ def main() -> None:
 def measure(services: Services, options: argparse.Namespace) -> dict[str, Any]:
     """Swaps first, then the restarts that they replace, then the faults."""
     # With room for a second vLLM a new template would not restart the first one.
-    gateway = Gateway(services.env, services.home / "log", KEY, TUNESMITH_SECOND_VLLM="never")
+    env = {**services.env, "TUNESMITH_SECOND_VLLM": "never"}
+    gateway = Gateway(env, services.home / "log", KEY)
     deployer = Deployer(services.database_url)
     _register_models(services, deployer)
     try:

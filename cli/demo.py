@@ -18,7 +18,7 @@ from cli.up import Say, System, running_system
 from cli.watch import describe_duration, watch
 from core.errors import ServiceError
 from core.settings import Settings
-from core.states import DeploymentStatus, JobStatus
+from core.states import OPEN, DeploymentStatus, JobStatus
 
 SPEC = PROJECT / "examples" / "jobs" / "demo.json"
 TOOLS = PROJECT / "worker" / "suites" / "seven_tools.json"
@@ -93,11 +93,11 @@ def _start_from_the_base(client: Client, console: Console) -> None:
         return
     console.print(f"Putting {base} back in place of {live[0]['model']}", highlight=False)
     wanted = client.post("/deployments", json.dumps({"model": base}).encode())
-    while wanted["status"] not in (DeploymentStatus.LIVE, DeploymentStatus.FAILED):
+    while wanted["status"] in OPEN:
         time.sleep(0.5)
         wanted = client.get(f"/deployments/{wanted['id']}")
-    if wanted["status"] == DeploymentStatus.FAILED:
-        raise DemoFailed(f"{base} could not be deployed: {wanted['error']}")
+    if wanted["status"] != DeploymentStatus.LIVE:
+        raise DemoFailed(f"{base} could not be deployed: {wanted['error'] or 'somebody withdrew it'}")
 
 
 def _talk(system: System, console: Console) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from cli import jobs
+from cli import deployments, jobs
 from cli.client import Client
 from cli.example_data import make_example_data
 from cli.home import HomeLock
@@ -25,6 +25,7 @@ app = typer.Typer(
     help="Self-hosted fine-tuning: post a job, get a tuned model on an OpenAI-compatible endpoint.",
 )
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(deployments.app)
 
 
 @app.command()
@@ -57,28 +58,6 @@ def models(limit: Annotated[int, typer.Option(min=1, help="Models at most.")] = 
         "created": lambda row: local_time(row["created_at"]),
     }
     print_table(open_console(), rows, columns, empty="No models yet: a job's stages make them.")
-
-
-@app.command()
-def deployments(
-    limit: Annotated[int, typer.Option(min=1, help="Deployments at most.")] = 20, as_json: AsJson = False
-) -> None:
-    """List what the endpoint was asked to serve, and what became of it."""
-    with Client(get_settings()) as client:
-        rows = list(client.every("/deployments", limit=limit))
-    if as_json:
-        print_json(open_console(), rows)
-        return
-    columns = {
-        "id": lambda row: row["id"],
-        "alias": lambda row: row["alias"],
-        "model": lambda row: row["model"],
-        "status": lambda row: row["status"],
-        "strategy": lambda row: row["strategy"],
-        "live since": lambda row: local_time(row["live_at"]),
-        "error": lambda row: row["error"],
-    }
-    print_table(open_console(), rows, columns, empty="Nothing was deployed yet.")
 
 
 @app.command()

@@ -1,8 +1,10 @@
 """The sync engine and its transactions, for workers and the gateway; the api's async one is in api/db.py."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import TypeVar
 
 import psycopg
 from sqlalchemy import Engine, create_engine, make_url
@@ -11,6 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from core.settings import get_settings
 
+Result = TypeVar("Result")
 _CONNECT_ARGS: dict[str, object] = {
     "connect_timeout": 5,
     "application_name": "tunesmith",
@@ -58,6 +61,16 @@ def transaction() -> Iterator[Session]:
     """One sync transaction: committed at the end of the block, rolled back on any error."""
     with sessionmaker(engine(), expire_on_commit=False).begin() as session:
         yield session
+
+
+async def in_thread(work: Callable[[Session], Result]) -> Result:
+    """Run one transaction in a thread, so that an event loop goes on."""
+
+    def run() -> Result:
+        with transaction() as session:
+            return work(session)
+
+    return await asyncio.to_thread(run)
 
 
 def may_pass(error: DBAPIError) -> bool:

@@ -54,6 +54,20 @@ def register_model(
     )
 
 
+def register_base(session: Session, model_id: str, *, base_model: str, location: str) -> None:
+    """Make a base model known.  One that is known already is now found at `location`: its folder may have moved."""
+    place = {"base_model": base_model, "location": location, "removed_at": None}
+    session.execute(
+        insert(Model)
+        .values(id=model_id, stage="base", manifest={}, **place)
+        .on_conflict_do_update(
+            index_elements=["id"],
+            set_=place,
+            where=or_(Model.location != location, Model.removed_at.is_not(None)),
+        )
+    )
+
+
 def get_model(session: Session, model_id: str) -> Model:
     """The model, or NotFound."""
     model = session.get(Model, model_id)
@@ -76,20 +90,29 @@ def request(
     how: DeploySpec = AS_THE_JOB_SAYS,
     rollback_of: str | None = None,
 ) -> Deployment:
-    """Ask for `alias` to serve the model.  If that is already live or under way, return that deployment.
+    """Ask for `alias` to serve the model.  If that is already live or under way, return that deployment."""
+    return ask(session, alias, model_id, job_id, how=how, rollback_of=rollback_of)[0]
 
-    Conflict when the model was removed, or has no adapter to be served as.  Its row is locked against
-    `core.retention`, which so waits for this deployment and finds it, or has removed the model before.
+
+def ask(
+    session: Session,
+    alias: str,
+    model_id: str,
+    job_id: str | None = None,
+    *,
+    how: DeploySpec = AS_THE_JOB_SAYS,
+    rollback_of: str | None = None,
+) -> tuple[Deployment, bool]:
+    """As `request`; tells as well whether the deployment is new.  The wish is the same whatever its gate and split.
+
+    Conflict when a model that is needed was removed, or has no adapter to be served as.
     """
-    query = select(Model).where(Model.id == model_id).with_for_update(read=True)
-    model = session.scalar(query, execution_options={"populate_existing": True})
-    if model is None:
-        raise no_model(model_id)
-    weights_id = _weights_id(model, how)
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(alias, 0))))
+    # The alias first, as a rollback locks them: the other way round they could wait for each other.
+    lock_alias(session, alias)
+    weights_id = _locked_weights(session, model_id, how)
     newest = desired(session, alias)
     if newest is not None and (newest.model_id, newest.serve_as) == (model_id, how.serve_as):
-        return newest
+        return newest, False
     deployment = Deployment(
         id=new_id("dep"),
         alias=alias,
@@ -104,25 +127,48 @@ def request(
     session.add(deployment)
     session.flush()
     session.refresh(deployment)
-    return deployment
+    return deployment, True
 
 
-def _weights_id(model: Model, how: DeploySpec) -> str:
-    """The model whose weights vLLM must hold; Conflict when the model cannot be served in this way."""
+def lock_alias(session: Session, alias: str) -> None:
+    """Keep every other wish for the alias waiting until the end of the transaction."""
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(alias, 0))))
+
+
+def _locked_weights(session: Session, model_id: str, how: DeploySpec) -> str:
+    """The id of the model whose weights vLLM must hold; Conflict when the model cannot be served in this way.
+
+    The rows that are needed are locked against `core.retention`, which so waits for this deployment and finds it, or
+    has removed a model before.
+    """
+    base_id = select(Model.base_id).where(Model.id == model_id).scalar_subquery()
+    needed = (Model.id == model_id) | (Model.id == base_id) if how.serve_as == "adapter" else Model.id == model_id
+    query = select(Model).where(needed).order_by(Model.id).with_for_update(read=True)
+    found = session.scalars(query, execution_options={"populate_existing": True})
+    models = {model.id: model for model in found}
+    if model_id not in models:
+        raise no_model(model_id)
+    model = models[model_id]
+    _check_kept(model)
+    if how.serve_as == "merged":
+        return model.id
+    base = models.get(model.base_id or "")
+    if base is None or model.adapter_rank is None:
+        raise Conflict(
+            f"model {model.id!r} has no adapter: deploy it with serve_as `merged`, or deploy a model that a job made",
+            param="serve_as",
+        )
+    _check_kept(base)
+    return base.id
+
+
+def _check_kept(model: Model) -> None:
     if model.removed_at is not None:
         raise Conflict(
             f"model {model.id!r} was removed on {model.removed_at:%Y-%m-%d at %H:%M} UTC by its job's `keep` rules: "
             "deploy another one (GET /models), or train it again",
             param="model",
         )
-    if how.serve_as == "merged":
-        return model.id
-    if model.base_id is None or model.adapter_rank is None:
-        raise Conflict(
-            f"model {model.id!r} has no adapter: deploy it with serve_as `merged`, or deploy a model that a job made",
-            param="serve_as",
-        )
-    return model.base_id
 
 
 def get(session: Session, deployment_id: str) -> Deployment:
@@ -140,6 +186,18 @@ def desired(session: Session, alias: str) -> Deployment | None:
     return session.scalar(query.order_by(Deployment.seq.desc()).limit(1))
 
 
+def live_on(session: Session, alias: str) -> Deployment | None:
+    """What the alias serves now."""
+    query = select(Deployment).where(Deployment.alias == alias, Deployment.status == DeploymentStatus.LIVE)
+    return session.scalar(query)
+
+
+def places(session: Session) -> dict[str, int]:
+    """How many deployments the gateway has to carry out before each open one, by id; 0 is the one in work."""
+    query = select(Deployment.id).where(Deployment.status.in_(OPEN)).order_by(Deployment.seq)
+    return {deployment_id: place for place, deployment_id in enumerate(session.scalars(query))}
+
+
 def replaced_by(session: Session, alias: str, model_id: str, job_id: str) -> str | None:
     """The model that took the place of the job's own one, if that was live and is wanted no more."""
     was_live = select(Deployment.id).join(Model, Model.id == Deployment.model_id)
@@ -152,21 +210,14 @@ def replaced_by(session: Session, alias: str, model_id: str, job_id: str) -> str
     return newest.model_id
 
 
-def withdraw(session: Session, job_id: str) -> None:
-    """Take back what a job asked for, unless the gateway is putting it in place already."""
-    not_yet = (DeploymentStatus.PENDING, DeploymentStatus.STAGING)
+def withdraw(session: Session, job_id: str, *, also_trials: bool = False) -> None:
+    """Take back what a job asked for, unless the gateway is putting it in place already, or tries it."""
+    back = {DeploymentStatus.PENDING, DeploymentStatus.STAGING} | ({DeploymentStatus.TRIAL} if also_trials else set())
     session.execute(
         update(Deployment)
-        .where(Deployment.job_id == job_id, Deployment.status.in_(not_yet))
+        .where(Deployment.job_id == job_id, Deployment.status.in_(back))
         .values(status=DeploymentStatus.SUPERSEDED)
     )
-
-
-def live(session: Session) -> list[tuple[Deployment, Model]]:
-    """Every live deployment with its model, the newest first: what the gateway must serve after a restart."""
-    query = select(Deployment, Model).join(Model, Model.id == Deployment.model_id)
-    query = query.where(Deployment.status == DeploymentStatus.LIVE).order_by(Deployment.seq.desc())
-    return [(deployment, model) for deployment, model in session.execute(query)]
 
 
 def next_open(session: Session) -> tuple[Deployment, Model] | None:
@@ -208,7 +259,8 @@ def advance(
     Making one live supersedes, in the same transaction, what was live under its alias and every deployment that needs
     other weights: the endpoint holds one model's weights, with adapters beside them, and no other may be called live.
     """
-    deployment = session.scalar(select(Deployment).where(Deployment.id == deployment_id).with_for_update())
+    query = select(Deployment).where(Deployment.id == deployment_id).with_for_update()
+    deployment = session.scalar(query, execution_options={"populate_existing": True})
     if deployment is None:
         raise NotFound(f"no deployment {deployment_id!r}", param="deployment_id")
     check_deployment_move(deployment_id, deployment.status, target)

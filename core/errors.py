@@ -11,6 +11,8 @@ class ServiceError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
+    retry_after_s: int | None = None
+    """When the same request may succeed, where that is known."""
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -86,10 +88,36 @@ class StillStopping(ServiceError):
     status, code = 409, "still_stopping"
 
 
+class StillSwapping(ServiceError):
+    """The gateway is putting the model in place; the same request succeeds a moment later."""
+
+    status, code = 409, "still_swapping"
+
+
+class TooManyRequests(ServiceError):
+    """The gateway is full; `retry_after_s` is when a place should be free, as fast as answers end now."""
+
+    status, code = 429, "too_many_requests"
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class TookTooLong(ServiceError):
+    """The time limit of a request, its wait and its answer together."""
+
+    status, code = 504, "time_limit"
+
+
 class NotServing(ServiceError):
     """No model is live on the endpoint (yet)."""
 
     status, code = 503, "not_serving"
+
+    def __init__(self, message: str, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class EngineFailed(ServiceError):

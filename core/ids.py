@@ -20,6 +20,19 @@ def model_name(base: str, project: str, suffix: str, job_id: str, stage: str) ->
 
     Every part is reduced to letters, digits, `.`, `_` and `-`, so the name can be used as a path segment.
     """
-    parts = [base.rstrip("/").rsplit("/", 1)[-1], project, suffix, f"{job_id.removeprefix('ftjob-')[:8]}-{stage}"]
+    parts = [_last_part(base), project, suffix, f"{job_id.removeprefix('ftjob-')[:8]}-{stage}"]
+    return ":".join(["ft", *map(_reduced, parts)])
+
+
+def base_model_id(base: str, digest: str) -> str:
+    """The public name of a base model: `base:name:digest`, a path segment too."""
+    return f"base:{_reduced(_last_part(base))}:{digest}"
+
+
+def _last_part(name: str) -> str:
+    return name.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _reduced(part: str) -> str:
     kept = string.ascii_letters + string.digits + "._-"
-    return ":".join(["ft", *("".join(c if c in kept else "-" for c in part) for part in parts)])
+    return "".join(c if c in kept else "-" for c in part)

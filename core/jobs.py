@@ -13,8 +13,9 @@ from sqlalchemy import func, literal_column, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from core.errors import Conflict, InvalidRequest, NotFound, StillStopping
+from core.errors import Conflict, NotFound, StillStopping
 from core.events import add_event
+from core.idempotency import check_body
 from core.ids import new_id
 from core.models import Job
 from core.projects import DEFAULT
@@ -25,11 +26,8 @@ from core.states import FINAL, HELD, WORKING, JobStatus, check_job_move
 def replay(session: Session, key: str, body_sha256: str, *, project: str = DEFAULT) -> Job | None:
     """The job that this idempotency key made; InvalidRequest when it was made from another body."""
     first = session.scalar(select(Job).where(Job.project == project, Job.idempotency_key == key))
-    if first is not None and first.body_sha256 != body_sha256:
-        raise InvalidRequest(
-            f"Idempotency-Key {key!r} was used for job {first.id} with another body: send the same body, or a new key",
-            param="Idempotency-Key",
-        )
+    if first is not None:
+        check_body(key, body_sha256, first.body_sha256, f"job {first.id}")
     return first
 
 

@@ -242,8 +242,21 @@ class Deployment(Base):
             "ix_deployments_open", "seq", postgresql_where=text("status IN ('pending', 'staging', 'swapping', 'trial')")
         ),
         Index("ix_deployments_model", model_id),
+        Index("ix_deployments_weights", weights_id),
+        Index("ix_deployments_alias", "alias", "seq"),
         Index("ix_deployments_history", "alias", "live_at", postgresql_where=text("live_at IS NOT NULL")),
     )
+
+
+class DeploymentKey(Base):
+    """The deployment that an idempotency key got: made by it, or found by it, as several keys can find one."""
+
+    __tablename__ = "deployment_keys"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    body_sha256: Mapped[str]
+    deployment_id: Mapped[str] = mapped_column(ForeignKey("deployments.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Evaluation(Base):
@@ -256,3 +269,18 @@ class Evaluation(Base):
     model_id: Mapped[str]
     scores: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Pause(Base):
+    """A run wants the accelerator that it shares with vLLM for itself; `granted_at` says since when it has it.
+
+    It holds for as long as that run holds its job, so a run that is gone needs nobody to take it back.
+    """
+
+    __tablename__ = "pauses"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer)
+    requested_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    granted_at: Mapped[datetime | None]
+    how: Mapped[str | None]

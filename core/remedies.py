@@ -16,6 +16,7 @@ REMEDIES = {
     "stopped": "look for who ends the trainer; retry",
     "unsupported_adapter": "train with the settings that a job has",
     "adapter_mismatch": "take `target_modules` that the base model has",
+    "broken_model": "post a job with a lower `learning_rate`",
     "endpoint_failed": "look at the gateway's log; retry",
     "upstream_failed": "start the gateway, or raise `TUNESMITH_DEPLOY_TIMEOUT_S`; retry",
     "deployment_failed": "mend what the message names, then retry",

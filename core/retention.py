@@ -21,7 +21,7 @@ from sqlalchemy import Float, Text, func, literal_column, or_, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from core import disk, job_files
+from core import aliases, disk, job_files
 from core.db import transaction
 from core.events import add_event
 from core.models import Deployment, Job, Model
@@ -186,18 +186,13 @@ def _free(session: Session, model: Model) -> list[Model] | None:
 
 
 def _in_use(session: Session, model_ids: list[str]) -> bool:
-    """Whether one of the models is deployed, about to be, or the one that an alias served last or before that."""
-    mine = Deployment.model_id.in_(model_ids)
+    """Whether one of the models, or its weights, is deployed, about to be, or what an alias served last or before."""
+    mine = or_(Deployment.model_id.in_(model_ids), Deployment.weights_id.in_(model_ids))
     wanted = select(Deployment.id).where(mine, Deployment.status.in_((*OPEN, DeploymentStatus.LIVE))).limit(1)
     if session.scalar(wanted) is not None:
         return True
-    for alias in session.scalars(select(Deployment.alias).where(mine, Deployment.live_at.is_not(None)).distinct()):
-        served = select(Deployment.model_id).where(Deployment.alias == alias, Deployment.live_at.is_not(None))
-        served = served.order_by(Deployment.live_at.desc(), Deployment.seq.desc()).limit(1)
-        last = session.scalar(served)
-        if {last, session.scalar(served.where(Deployment.model_id != last))} & set(model_ids):
-            return True
-    return False
+    served = select(Deployment.alias).where(mine, Deployment.live_at.is_not(None)).distinct()
+    return any(aliases.models_of(session, alias) & set(model_ids) for alias in session.scalars(served).all())
 
 
 def _is_base(session: Session, folder: Path) -> bool:

@@ -237,7 +237,8 @@ def _end(
 ) -> None:
     """Move the job, close its run, and give the lease up; a job that is queued again is rung for at once.
 
-    A model of a job that did not succeed does not go live any more, unless it is being put in place already.
+    A model of a job that did not succeed does not go live any more, unless it is being put in place already; a trial
+    of one that will be run again goes on meanwhile.
     """
     check_job_move(job.id, job.status, target)
     lease = Lease(job.id, job.attempt, uuid.UUID(int=0))
@@ -261,7 +262,7 @@ def _end(
         session.flush()
         judge(session, job)
     else:
-        deployments.withdraw(session, job.id)
+        deployments.withdraw(session, job.id, also_trials=target in FINAL)
     level = {JobStatus.FAILED: "error", JobStatus.QUEUED: "warning"}.get(target, "info")
     add_event(session, job.id, f"job.{target}", message, lease.attempt, level=level, data=error)
 

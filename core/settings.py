@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     api_port: int = 8000
     api_url: str | None = Field(None, description="the api, as the command line reaches it; default: the running one")
     inference_url: str = Field("http://127.0.0.1:8001", description="the gateway, as the api and workers reach it")
+    inference_keys: SecretStr = Field(
+        SecretStr(""),
+        description="further bearer keys, comma-separated, for the inference paths only",
+    )
     max_body_bytes: int = Field(1_000_000, description="largest JSON body the api and the gateway accept")
 
     # The lease of a running job (design, section 7).
@@ -62,7 +66,9 @@ class Settings(BaseSettings):
     stalled_after_s: float = Field(
         300, gt=1, description="a running job without progress for so long is called stalled"
     )
-    deploy_timeout_s: float = Field(900, gt=0, description="longest a job waits for the gateway to make its model live")
+    deploy_timeout_s: float = Field(
+        900, gt=0, description="longest a job waits for its model to be live, besides its drain and its trial"
+    )
     worker_name: str | None = Field(None, description="defaults to host:pid")
     visible_gpus: str = Field("", validation_alias="CUDA_VISIBLE_DEVICES", description="a worker trains on the first")
     worker_memory_gb: float | None = Field(
@@ -74,10 +80,20 @@ class Settings(BaseSettings):
     inference_port: int = 8001
     drain_timeout_s: float = Field(120, gt=0, description="longest wait for running answers before a swap fails")
     gate_timeout_s: float = Field(180, gt=0, description="longest a request waits behind the gate")
+    share_gpu: Literal["off", "hold", "reject"] = Field(
+        "off",
+        description="hold or reject: vLLM gives its memory to each training on the same GPU, and requests meanwhile "
+        "wait at the gate, or are answered 503 with the time left; to be set for the gateway and that worker",
+    )
     max_adapters: int = Field(4, ge=1, le=64, description="LoRA adapters that one batch of vLLM may mix")
     second_vllm: Literal["auto", "never"] = Field(
         "auto", description="never: no second vLLM beside the first, whatever memory is free"
     )
+    max_requests: int = Field(512, ge=1, description="requests in the gateway at a time, waiting ones too")
+    max_answer_tokens: int | None = Field(None, ge=1, description="most `max_tokens` that a request may ask for")
+    max_choices: int | None = Field(None, ge=1, description="most answers (`n`) that a request may ask for")
+    request_timeout_s: float = Field(600, gt=0, description="longest a request may take, waiting and answering")
+    shutdown_timeout_s: int = Field(10, ge=0, description="a stopping gateway lets running answers go on for so long")
     vllm_python: Path = Field(Path(".venv-vllm/bin/python"), description="the interpreter that has vLLM")
     vllm_start_timeout_s: float = 300
     vllm_args: str = Field("", description="further arguments of the vLLM server, as on a command line")
@@ -127,6 +143,11 @@ class Settings(BaseSettings):
                 "Set it to a long random string (`tunesmith up` makes one by itself)."
             )
         return self.admin_key.get_secret_value()
+
+    def all_inference_keys(self) -> list[str]:
+        """Every key that opens the inference paths: the admin key first."""
+        further = self.inference_keys.get_secret_value().split(",")
+        return [self.require_admin_key(), *(key.strip() for key in further if key.strip())]
 
 
 @lru_cache

@@ -1,51 +1,61 @@
 """`python -m inference`: the gateway on TUNESMITH_INFERENCE_HOST and TUNESMITH_INFERENCE_PORT."""
 
+import gc
 import logging
 import socket
 import sys
 
 import uvicorn
-from starlette.applications import Starlette
 
 from core.errors import ConfigurationError
-from core.settings import get_settings
-from inference.app import create_app
-
-FINISH_REQUESTS_S = 10
+from core.settings import Settings, get_settings
+from inference.app import Gateway, create_app
 
 
 class Server(uvicorn.Server):
     """uvicorn, which on a signal also turns away the requests that wait for a model: it would wait for them."""
 
-    def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
         super().__init__(config)
-        self._app = app
+        self._gateway = gateway
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start; what was made up to here stays, so no collection of garbage looks at it again."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish what is running, then end vLLM."""
-        if (endpoint := getattr(self._app.state, "endpoint", None)) is not None:
-            endpoint.routes.shut_down()
+        """Finish the answers that run, up to TUNESMITH_SHUTDOWN_TIMEOUT_S, then end vLLM."""
+        self._gateway.routes.shut_down()
         await super().shutdown(sockets)
 
 
+def serve(gateway: Gateway, settings: Settings) -> None:
+    """Serve until a signal."""
+    config = uvicorn.Config(
+        gateway,
+        host=settings.inference_host,
+        port=settings.inference_port,
+        ws="none",
+        proxy_headers=False,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=settings.shutdown_timeout_s,
+    )
+    Server(config, gateway).run()
+
+
 def main() -> int:
-    """Serve until a signal; 2 when the settings do not allow it."""
+    """The exit code: 2 when the settings do not allow to start."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = get_settings()
     try:
-        app = create_app(settings)
+        gateway = create_app(settings)
     except ConfigurationError as error:
         print(error.message, file=sys.stderr)
         return 2
-    config = uvicorn.Config(
-        app,
-        host=settings.inference_host,
-        port=settings.inference_port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=FINISH_REQUESTS_S,
-    )
-    Server(config, app).run()
+    serve(gateway, settings)
     return 0
 
 

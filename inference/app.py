@@ -1,83 +1,118 @@
-"""The gateway's HTTP surface: health, the model list, and the two completion endpoints, nothing else."""
+"""The gateway's HTTP surface: two completion endpoints, the model list, health and metrics; nothing else of vLLM."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from core.errors import NotFound, ServiceError
+from core.keys import Keys
 from core.settings import Settings, get_settings
 from inference.errors import render, render_http, render_unexpected
-from inference.fleet import Fleet
-from inference.proxy import REQUEST_ID_HEADER, Completions, Endpoint, request_id_of
+from inference.exchange import REQUEST_ID_HEADER, request_id_of
+from inference.metrics import CONTENT_TYPE, Metrics
+from inference.proxy import Completions
 from inference.reconciler import Reconciler
 from inference.routes import Routes
 
+COMPLETIONS = frozenset({"/v1/chat/completions", "/v1/completions"})
 ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 
-def create_app(settings: Settings | None = None) -> Starlette:
-    """The gateway; vLLM runs for as long as the application does."""
-    chosen = settings or get_settings()
-    key = chosen.require_admin_key()
-    routes = [
-        Route("/health", health),
-        Route("/v1/models", list_models),
-        Route("/v1/{path:path}", unknown, methods=ALL_METHODS),
-    ]
+class Gateway:
+    """An ASGI application: completions go their own short way, everything else is Starlette's.
+
+    `routes` say where names lead; `running` is entered when the application starts, and sets them; `state` is what
+    `/health` tells.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        routes: Routes,
+        metrics: Metrics,
+        running: Callable[[], AbstractAsyncContextManager[None]] = contextlib.nullcontext,
+        state: Callable[[], dict[str, Any]] = dict,
+    ) -> None:
+        self.routes = routes
+        self.metrics = metrics
+        self._keys = Keys(settings.all_inference_keys())
+        self._running = running
+        self._state = state
+        self._completions = Completions(routes, settings, metrics)
+        paths = {"/health": self._health, "/metrics": self._metrics, "/v1/models": self._models}
+        self._pages = Starlette(
+            routes=[
+                *(Route(path, page) for path, page in paths.items()),
+                Route("/v1/{path:path}", self._unknown, methods=ALL_METHODS),
+            ],
+            lifespan=self._lifespan,
+            exception_handlers={ServiceError: render, HTTPException: render_http, Exception: render_unexpected},
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] in COMPLETIONS and scope["method"] == "POST":
+            await self._completions(scope, receive, send)
+        else:
+            await self._pages(scope, receive, send)
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with serving(chosen, key) as (endpoint, fleet):
-            app.state.endpoint, app.state.fleet = endpoint, fleet
-            completions = Completions(endpoint)
-            for path in ("/v1/chat/completions", "/v1/completions"):
-                app.router.routes.insert(0, Route(path, completions, methods=["POST"]))
+    async def _lifespan(self, pages: Starlette) -> AsyncIterator[None]:
+        async with self._running():
             yield
+        self._completions.close()
 
-    handlers = {ServiceError: render, HTTPException: render_http, Exception: render_unexpected}
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    async def _health(self, request: Request) -> Response:
+        """200 whenever the gateway is up; `engine` is starting, idle, changing, serving or down."""
+        return JSONResponse({"status": "ok", **self._state()})
+
+    async def _metrics(self, request: Request) -> Response:
+        """For Prometheus.  They tell who serves what and how much, so they take a key like everything else."""
+        self._authorize(request)
+        return Response(self.metrics.page(), media_type=CONTENT_TYPE)
+
+    async def _models(self, request: Request) -> Response:
+        """The names that are answered to; an empty list when no model is live."""
+        self._authorize(request)
+        request_id = request_id_of(request.headers.get(REQUEST_ID_HEADER, "").encode("latin-1"))
+        return JSONResponse(self.routes.table.listing(), headers={REQUEST_ID_HEADER: request_id.decode()})
+
+    async def _unknown(self, request: Request) -> Response:
+        """Everything else below /v1; vLLM's other paths are not for clients."""
+        self._authorize(request)
+        raise NotFound(
+            f"{request.method} {request.url.path} does not exist here: there are POST /v1/chat/completions, "
+            "POST /v1/completions and GET /v1/models"
+        )
+
+    def _authorize(self, request: Request) -> None:
+        self._keys.check(request.headers.get("authorization", "").encode("latin-1"))
+
+
+def create_app(settings: Settings | None = None) -> Gateway:
+    """The gateway; vLLM runs for as long as the application does."""
+    chosen = settings or get_settings()
+    routes, metrics = Routes(chosen.gate_timeout_s), Metrics()
+    reconciler = Reconciler(routes, chosen, metrics)
+    return Gateway(chosen, routes, metrics, lambda: following(reconciler), reconciler.fleet.shown)
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings, key: str) -> AsyncIterator[tuple[Endpoint, Fleet]]:
-    """The endpoint with its reconciler at work; at the end every vLLM is stopped."""
-    routes = Routes(settings.gate_timeout_s)
-    endpoint = Endpoint(routes, key, settings.max_body_bytes)
-    reconciler = Reconciler(routes, settings)
+async def following(reconciler: Reconciler) -> AsyncIterator[None]:
+    """The reconciler at work; at the end every vLLM is stopped."""
     loop = asyncio.create_task(reconciler.run(), name="reconciler")
     try:
-        yield endpoint, reconciler.fleet
+        yield
     finally:
         loop.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await loop
         await reconciler.fleet.stop()
-        await endpoint.close()
-
-
-async def health(request: Request) -> Response:
-    """200 whenever the gateway is up; `engine` is serving, changing, starting, down or idle."""
-    return JSONResponse({"status": "ok", **request.app.state.fleet.shown()})
-
-
-async def list_models(request: Request) -> Response:
-    """The names that the live model answers to; an empty list when there is none."""
-    endpoint: Endpoint = request.app.state.endpoint
-    endpoint.authorize(request)
-    return JSONResponse(endpoint.routes.table.listing(), headers={REQUEST_ID_HEADER: request_id_of(request)})
-
-
-async def unknown(request: Request) -> Response:
-    """Everything else below /v1; vLLM's other paths are not for clients."""
-    endpoint: Endpoint = request.app.state.endpoint
-    endpoint.authorize(request)
-    raise NotFound(
-        f"{request.method} {request.url.path} does not exist here: there are POST /v1/chat/completions, "
-        "POST /v1/completions and GET /v1/models"
-    )

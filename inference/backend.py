@@ -14,6 +14,8 @@ from inference.names import ENGINE_NAME
 from inference.routes import Target
 from inference.version import Version
 
+FREED_SHARE = 0.5
+"""Of the weights' size: with less given back, a sleep was none."""
 _loads = itertools.count(1)
 
 
@@ -26,6 +28,7 @@ class Backend:
         self.engine = Engine(settings, lambda: on_death(self), slot)
         self.control = EngineControl(self.engine)
         self.weights: Version | None = None
+        self.is_asleep = False
         self._takes_adapters = False
         self._adapters: list[tuple[Version, str]] = []
 
@@ -73,6 +76,7 @@ class Backend:
         wanted = list(versions)
         ranks = [version.adapter_rank or 1 for version in wanted if version.adapter is not None]
         self._adapters.clear()
+        self.is_asleep = False
         try:
             launch = Launch(wanted[0].weights, frozenset(roots), max(ranks, default=None), gpu_share)
             await self.engine.start(launch)
@@ -84,6 +88,23 @@ class Backend:
         except BaseException:
             await self.stop()
             raise
+
+    async def sleep(self) -> bool:
+        """Give the memory back; False when vLLM said so and did not, as it does on a CPU."""
+        assert self.weights is not None
+        await self.keep_only(())
+        freed = await self.control.sleep()
+        self.is_asleep = True
+        return freed >= FREED_SHARE * sum(file.stat().st_size for file in self.weights.weights.glob("*.safetensors"))
+
+    async def wake(self, versions: Iterable[Version]) -> None:
+        """Serve again: the weights that all these versions share, and their adapters."""
+        wanted = list(versions)
+        await self.control.wake(wanted[0].weights)
+        self.is_asleep, self.weights = False, wanted[0]
+        for version in wanted:
+            await self.load(version)
+            await self.check(version)
 
     async def load(self, version: Version) -> None:
         """Load the version's adapter, if it has one that is not loaded.
@@ -111,6 +132,7 @@ class Backend:
     async def stop(self) -> None:
         """End vLLM."""
         self._adapters.clear()
+        self.is_asleep = False
         await self.engine.stop()
 
     def _name_of(self, version: Version) -> str | None:

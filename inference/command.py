@@ -47,6 +47,8 @@ def arguments(settings: Settings, launch: Launch, port: int) -> list[str]:
         chosen["--max-lora-rank"] = str(next(rank for rank in ADAPTER_RANKS if rank >= launch.adapter_rank))
     if has_gpu():
         chosen["--gpu-memory-utilization"] = f"{launch.gpu_share or settings.vllm_gpu_util:g}"
+        if settings.share_gpu != "off":
+            flags.append("--enable-sleep-mode")
     else:
         # On CPU compilation takes minutes, and 32 is the block size that its attention kernel is made for.
         chosen["--block-size"] = "32"

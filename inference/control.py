@@ -46,6 +46,15 @@ class EngineControl:
         """Free what was staged."""
         await self.post("/v1/swap/discard", {}, EXCHANGE_TIMEOUT_S)
 
+    async def sleep(self) -> int:
+        """Give back the memory of weights and cache; the bytes that this freed, which may be none."""
+        answer = await self.post("/v1/swap/sleep", {}, EXCHANGE_TIMEOUT_S)
+        return int(answer["freed_bytes"])
+
+    async def wake(self, path: Path) -> None:
+        """Serve again, the weights in this folder; NeedsRestart or CheckpointRefused while it sleeps on."""
+        await self.post("/v1/swap/wake", {"path": str(path)}, READ_TIMEOUT_S)
+
     async def load_adapter(self, name: str, path: Path) -> None:
         """Read and check an adapter, and serve it under `name`; CheckpointRefused or NeedsRestart."""
         await self.post("/v1/swap/adapters/load", {"name": name, "path": str(path)}, READ_TIMEOUT_S)

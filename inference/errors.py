@@ -8,16 +8,31 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from core.errors import ServiceError
+from core.http_client import Headers
 
 RETRY_AFTER_S = 5
 _CODES = {400: "invalid_request", 401: "invalid_api_key", 404: "not_found", 422: "invalid_request", 429: "rate_limited"}
 
 
+def error_headers(error: ServiceError) -> dict[str, str]:
+    """When to come back, and which kind of key is missing."""
+    if error.retry_after_s is not None or error.status == 503:
+        return {"retry-after": str(error.retry_after_s or RETRY_AFTER_S)}
+    return {"www-authenticate": "Bearer"} if error.status == 401 else {}
+
+
+def rendered(error: ServiceError) -> tuple[int, Headers, bytes]:
+    """Status, headers and body of the answer to an error."""
+    body = json.dumps(error.body()).encode()
+    headers = [(name.encode(), value.encode()) for name, value in error_headers(error).items()]
+    headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    return error.status, headers, body
+
+
 def render(request: Request, error: Exception) -> JSONResponse:
-    """The answer to a ServiceError; a 503 says when to come back."""
+    """The answer to a ServiceError."""
     assert isinstance(error, ServiceError)
-    headers = {"retry-after": str(RETRY_AFTER_S)} if error.status == 503 else None
-    return JSONResponse(error.body(), error.status, headers)
+    return JSONResponse(error.body(), error.status, error_headers(error))
 
 
 def render_http(request: Request, error: Exception) -> JSONResponse:

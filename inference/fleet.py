@@ -57,6 +57,26 @@ class Fleet:
         self.publish()
         backend.gate.open()
 
+    async def wake(self) -> None:
+        """Serve what is live again, after a sleep; by a new vLLM if that one cannot."""
+        main = self.main
+        assert main is not None
+        try:
+            await main.wake(self.live.values())
+        except ServiceError as error:
+            log.error("fleet.wake_failed error=%s", error)
+            await main.stop()
+            return
+        self.publish()
+        main.gate.open()
+
+    def hold(self, reason: str, *, turn_away: bool, retry_after_s: int | None) -> None:
+        """Let no request through to what is live; without a vLLM yet, none gets so far."""
+        if self.main is not None:
+            self.main.gate.close(reason, turn_away=turn_away, retry_after_s=retry_after_s)
+        else:
+            self.routes.hold(reason, turn_away=turn_away, retry_after_s=retry_after_s)
+
     def publish(self) -> None:
         """Lead every further request to what is live now, and to what is on trial."""
         models: dict[str, Target] = {}
@@ -97,7 +117,8 @@ class Fleet:
         engine, newest = "idle", None
         if main is not None and main.weights is not None:
             reason = main.gate.closed_for
-            engine = "down" if not main.running else "serving" if reason is None else "changing"
+            running = "serving" if reason is None else "changing"
+            engine = "asleep" if main.is_asleep else running if main.running else "down"
             newest = main.weights.model_id
         elif self.live or reason is not None:
             engine = "starting"

@@ -17,6 +17,8 @@ class Gate:
         self.timeout_s = timeout_s
         self.inside = 0
         self._reason = closed_for
+        self._turns_away = False
+        self._retry_after_s: int | None = None
         self._shut = False
         self._opened = asyncio.Event()
         self._empty = asyncio.Event()
@@ -29,14 +31,16 @@ class Gate:
         """Why the gate is closed, or None."""
         return self._reason
 
-    def close(self, reason: str) -> None:
-        """Let nobody in any more."""
-        self._reason = reason
+    def close(self, reason: str, *, turn_away: bool = False, retry_after_s: int | None = None) -> None:
+        """Let nobody in any more; with `turn_away` nobody waits either, but is told when to come back."""
+        self._reason, self._turns_away, self._retry_after_s = reason, turn_away, retry_after_s
+        if turn_away:
+            self._opened.set()  # for those who wait already
         self._opened.clear()
 
     def open(self) -> None:
         """Let everybody in."""
-        self._reason = None
+        self._reason, self._turns_away = None, False
         self._opened.set()
 
     def shut_down(self) -> None:
@@ -56,14 +60,28 @@ class Gate:
     async def passing(self, deadline: float | None = None) -> AsyncIterator[None]:
         """Be inside for the length of the block; `deadline` is a time of the event loop's clock."""
         await self.wait(deadline)
-        self.inside += 1
-        self._empty.clear()
+        self._enter()
         try:
             yield
         finally:
-            self.inside -= 1
-            if not self.inside:
-                self._empty.set()
+            self.leave()
+
+    def enter_now(self) -> bool:
+        """Be inside, until `leave`, if it is open; False, and outside, if it is not."""
+        if self._reason is not None or self._shut:
+            return False
+        self._enter()
+        return True
+
+    def leave(self) -> None:
+        """Be outside again."""
+        self.inside -= 1
+        if not self.inside:
+            self._empty.set()
+
+    def _enter(self) -> None:
+        self.inside += 1
+        self._empty.clear()
 
     async def wait(self, deadline: float | None = None) -> None:
         """Return when it is open; NotServing at the deadline, or when it is shut down."""
@@ -71,6 +89,8 @@ class Gate:
             deadline = asyncio.get_running_loop().time() + self.timeout_s
         # It may have closed again between the event and the moment this task runs.
         while self._reason is not None and not self._shut:
+            if self._turns_away:
+                raise NotServing(f"{self._reason}: send the request again later", self._retry_after_s)
             try:
                 async with asyncio.timeout_at(deadline):
                     await self._opened.wait()

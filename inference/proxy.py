@@ -1,117 +1,134 @@
 """`POST /v1/chat/completions` and `/v1/completions`: through the gate, to vLLM, and back under the public name."""
 
 import asyncio
-import json
-import re
-import secrets
+import logging
 
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from core.errors import BodyTooLarge, NotAuthenticated, UpstreamFailed
-from core.passthrough import Upstream
-from inference.errors import normalised
-from inference.names import ModelEcho, take_model
-from inference.routes import Routes, Target
+from core.errors import NotServing, ServiceError, TookTooLong, UpstreamFailed
+from core.http_client import Answer, BrokenOff, HttpClient
+from core.keys import Keys
+from core.passthrough import did_not_answer, headers_to_send
+from core.settings import Settings
+from inference.answers import pass_on
+from inference.asked import Asked
+from inference.attended import Attended, ClientLeft
+from inference.exchange import CLIENT_LEFT, Exchange
+from inference.limits import Admission, Limits
+from inference.metrics import Metrics
+from inference.names import ModelEcho
+from inference.routes import Passage, Routes, Target
 
-MODEL_HEADER = "x-tunesmith-model-version"
-REQUEST_ID_HEADER = "x-request-id"
+log = logging.getLogger(__name__)
 ATTEMPTS = 2
 DEATH_NOTICED_WITHIN_S = 1.0
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-
-
-class Endpoint:
-    """What the routes share: where each model is, and the connections to every vLLM."""
-
-    def __init__(self, routes: Routes, key: str, max_body_bytes: int) -> None:
-        self.routes = routes
-        self._upstreams: dict[str, Upstream] = {}
-        self._authorization = f"Bearer {key}".encode()
-        self._max_body_bytes = max_body_bytes
-
-    def upstream(self, base_url: str) -> Upstream:
-        """The connections to one vLLM."""
-        if base_url not in self._upstreams:
-            self._upstreams[base_url] = Upstream(base_url, name="vLLM")
-        return self._upstreams[base_url]
-
-    async def close(self) -> None:
-        """Close every connection."""
-        for upstream in self._upstreams.values():
-            await upstream.close()
-
-    def authorize(self, request: Request) -> None:
-        """Raise NotAuthenticated unless the request carries the key; takes as long for any wrong one."""
-        given = request.headers.get("authorization", "").encode()
-        if not secrets.compare_digest(given, self._authorization):
-            raise NotAuthenticated("wrong or missing key: send `Authorization: Bearer <TUNESMITH_ADMIN_KEY>`")
 
 
 class Completions:
-    """An ASGI endpoint, so that a request is inside of the gate until its last byte has gone out."""
+    """An ASGI application for these paths; a request is inside of its gate until its last byte has gone out.
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
+    Plain ASGI, without the objects of a web framework; docs/adr/0002 has the figures.
+    """
+
+    def __init__(self, routes: Routes, settings: Settings, metrics: Metrics) -> None:
+        self._routes = routes
+        self._metrics = metrics
+        self._keys = Keys(settings.all_inference_keys())
+        self._admission = Admission(settings.max_requests)
+        self._limits = Limits(settings.max_body_bytes, settings.max_answer_tokens, settings.max_choices)
+        self._timeout_s = settings.request_timeout_s
+        self._clients: dict[str, HttpClient] = {}
+        metrics.watch(lambda: self._admission.held, routes.inside)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint, request = self._endpoint, Request(scope, receive)
-        endpoint.authorize(request)
-        name, body = take_model(await read_body(request, endpoint._max_body_bytes))
+        exchange = Exchange(scope, send)
+        try:
+            self._keys.check(exchange.authorization)
+            with self._admission:
+                async with Attended(self._timeout_s) as attended:
+                    body = await self._limits.read_body(receive, exchange.declared_length)
+                    attended.watch(receive)
+                    await self._answer(exchange, Asked(body))
+        except ServiceError as error:
+            await exchange.fail(error)
+        except TimeoutError:
+            await exchange.fail(
+                TookTooLong(
+                    f"the answer took longer than {self._timeout_s:g} s: ask for fewer tokens, "
+                    "or raise TUNESMITH_REQUEST_TIMEOUT_S"
+                )
+            )
+        except ClientLeft:
+            exchange.status = exchange.status or CLIENT_LEFT
+            exchange.client_left = True
+        except asyncio.CancelledError:
+            await exchange.fail(NotServing("the gateway is shutting down: send the request again"))
+        except Exception:
+            log.exception("request.failed request_id=%s", exchange.request_id.decode())
+            await exchange.fail(ServiceError("the gateway failed: see its log"))
+        finally:
+            self._record(exchange)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        for client in self._clients.values():
+            client.close()
+
+    async def _answer(self, exchange: Exchange, asked: Asked) -> None:
+        self._limits.check(asked)
         for attempts_left in reversed(range(ATTEMPTS)):
-            async with endpoint.routes.passing(name) as passage:
+            async with self._routes.passing(asked.model) as passage:
+                exchange.passage = passage
                 try:
-                    response = await self._forward(request, name, body, passage.target)
-                except UpstreamFailed:
-                    if not attempts_left:
+                    return await self._pass(exchange, asked, passage)
+                except UpstreamFailed as error:
+                    if exchange.status or not attempts_left:
                         raise
-                else:
-                    if passage.trial is not None:
-                        passage.trial.record(passage.target, response.status_code >= 500, None)
-                    await response(scope, receive, send)
-                    return
+                    self._record_trial(exchange, error)
+                    exchange.passage = None
             await self._until_death_is_noticed(passage.target)
 
-    async def _forward(self, request: Request, name: str, body: bytes, target: Target) -> Response:
-        request_id = request_id_of(request)
-        headers = {"authorization": f"Bearer {target.backend.api_key}", REQUEST_ID_HEADER: request_id}
-        upstream = self._endpoint.upstream(target.backend.base_url)
-        body = json.dumps({**json.loads(body), "model": target.engine_name}).encode()
-        response = await upstream.forward(
-            request, request.url.path, body=body, headers=headers, rewriter=ModelEcho(name, target.engine_name)
-        )
-        if response.status_code >= 400 and isinstance(response, StreamingResponse):
-            content = b"".join([chunk async for chunk in response.body_iterator if isinstance(chunk, bytes)])
-            response = Response(
-                normalised(response.status_code, content), response.status_code, None, "application/json"
+    async def _pass(self, exchange: Exchange, asked: Asked, passage: Passage) -> None:
+        target, trial = passage.target, passage.trial
+        answer = await self._ask(exchange, asked, target)
+        echo = None if asked.model == target.engine_name else ModelEcho(target.engine_name, asked.model)
+        keep = trial is not None and trial.wants(target, asked.offers_tools)
+        try:
+            kept = await pass_on(answer, exchange, echo, keep=keep)
+        finally:
+            answer.close()
+        if trial is not None and kept is not None:
+            trial.check(target, asked.body, kept)
+
+    async def _ask(self, exchange: Exchange, asked: Asked, target: Target) -> Answer:
+        base_url = target.backend.base_url
+        client = self._clients.get(base_url) or self._clients.setdefault(base_url, HttpClient(base_url))
+        path = exchange.path.encode() + (b"?" + exchange.query if exchange.query else b"")
+        ours = [
+            (b"authorization", b"Bearer " + target.backend.api_key.encode()),
+            (b"x-request-id", exchange.request_id),
+        ]
+        try:
+            return await client.request(
+                b"POST", path, headers_to_send(exchange.headers, ours), asked.for_model(target.engine_name)
             )
-        response.headers[MODEL_HEADER] = target.model_id
-        response.headers[REQUEST_ID_HEADER] = request_id
-        return response
+        except BrokenOff as error:
+            raise did_not_answer("vLLM", base_url, error) from error
 
     async def _until_death_is_noticed(self, target: Target) -> None:
         """vLLM broke off before it answered.  Nothing was sent, so the request waits for the next vLLM at the gate."""
-        deadline = asyncio.get_running_loop().time() + DEATH_NOTICED_WITHIN_S
-        while target.backend.gate.closed_for is None and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+        clock, gate = asyncio.get_running_loop().time, target.backend.gate
+        deadline = clock() + DEATH_NOTICED_WITHIN_S
+        while gate.closed_for is None and self._routes.table.holds(target) and clock() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
+    def _record(self, exchange: Exchange) -> None:
+        self._metrics.count(exchange, asyncio.get_running_loop().time())
+        if not exchange.client_left:
+            self._record_trial(exchange, exchange.error)
 
-async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """The request's body, read no further than the limit."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit_bytes:
-            raise BodyTooLarge(
-                f"the body is larger than {limit_bytes} bytes: send less, or raise TUNESMITH_MAX_BODY_BYTES"
-            )
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def request_id_of(request: Request) -> str:
-    """The client's own request id when it is a sane one, else a new one."""
-    given = request.headers.get(REQUEST_ID_HEADER, "")
-    return given if _REQUEST_ID.fullmatch(given) else f"req-{secrets.token_hex(12)}"
+    def _record_trial(self, exchange: Exchange, error: ServiceError | None) -> None:
+        if (passage := exchange.passage) is None or passage.trial is None:
+            return
+        is_error = exchange.status >= 500 or (error is not None and error.status >= 500)
+        passage.trial.record(passage.target, is_error, exchange.first_token_s)

@@ -7,25 +7,26 @@ comes back to the live deployments while requests wait at the gate.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from core import deployments
-from core.db import transaction
+from core.db import in_thread
 from core.errors import Conflict, ServiceError, UpstreamFailed
 from core.models import Model
 from core.settings import Settings
 from core.states import DeploymentStatus
 from inference.backend import Backend
 from inference.fleet import Fleet
+from inference.metrics import Metrics
 from inference.rollout import Rollout, Withdrawn
 from inference.routes import Routes
+from inference.sharing import Sharing
 from inference.trial import Trial, Verdict
 from inference.version import Wish, live_versions, wish_of
 
@@ -34,16 +35,17 @@ POLL_S = 0.3
 TRIAL_SHOWN_EVERY_S = 1.0
 LONGEST_BACKOFF_S = 30.0
 DEATH_NOTICED_WITHIN_S = 1.0
-Result = TypeVar("Result")
 D = DeploymentStatus
 
 
 class Reconciler:
     """The loop; `run` ends only when it is cancelled."""
 
-    def __init__(self, routes: Routes, settings: Settings) -> None:
+    def __init__(self, routes: Routes, settings: Settings, metrics: Metrics) -> None:
         self.fleet = Fleet(settings, routes, self._roots, self._died)
         self._settings = settings
+        self._metrics = metrics
+        self._sharing = Sharing(self.fleet, settings)
         self._on_trial: tuple[Wish, Rollout] | None = None
         self._trial_shown_at_s = 0.0
         self._tried: set[str] = set()
@@ -67,17 +69,17 @@ class Reconciler:
             except Exception:
                 # The loop is this process's purpose: it must outlive whatever one step runs into.
                 log.exception("reconciler.step_failed")
-            await self._pause()
+            await self._rest()
 
-    async def _pause(self) -> None:
+    async def _rest(self) -> None:
         try:
             await asyncio.wait_for(self._woken.wait(), POLL_S)
         except TimeoutError:
             return
 
     async def _recover(self) -> None:
-        await _in_database(deployments.reopen)
-        self.fleet.live = await _in_database(live_versions)
+        await in_thread(deployments.reopen)
+        self.fleet.live = await in_thread(live_versions)
         if self.fleet.live:
             self.fleet.routes.hold("the live model is being loaded")
         else:
@@ -87,11 +89,25 @@ class Reconciler:
         if self._on_trial is not None:
             await self._follow_trial(*self._on_trial)
         self._dead.clear()
+        was_paused = self._sharing.paused
+        if self._on_trial is None:
+            await self._sharing.follow()
+        if self._sharing.paused:
+            return
+        wish = await self._next() if self._on_trial is None else None
+        # After a training the new model is what vLLM starts with, or wakes with: nobody needs the old one meanwhile.
+        if wish is None or not (was_paused and wish.is_simple):
+            await self._bring_back()
+        if wish is not None:
+            await self._carry_out(wish)
+
+    async def _bring_back(self) -> None:
+        """Serve what is live, if it is not served: vLLM sleeps, died, or has never run."""
         main = self.fleet.main
+        if main is not None and main.is_asleep:
+            await self.fleet.wake()
         if self.fleet.live and (main is None or not main.running) and time.monotonic() >= self._retry_at_s:
             await self._revive()
-        if self._on_trial is None and (wish := await self._next()) is not None:
-            await self._carry_out(wish)
 
     async def _revive(self) -> None:
         """Start vLLM on what is live; wait longer after each failure."""
@@ -120,14 +136,14 @@ class Reconciler:
                 deployments.advance(session, found[0].id, D.FAILED, error=error.message)
                 return None
 
-        return await _in_database(find)
+        return await in_thread(find)
 
     async def _carry_out(self, wish: Wish) -> None:
         """From pending to live, on trial, failed or withdrawn; what was served stays served unless it is live."""
         log.info("deployment.started deployment_id=%s model=%s", wish.deployment_id, wish.version.model_id)
         rollout = Rollout(self.fleet, self._settings, wish, partial(self._swapping, wish))
         try:
-            await _in_database(lambda s: deployments.advance(s, wish.deployment_id, D.STAGING))
+            await in_thread(lambda s: deployments.advance(s, wish.deployment_id, D.STAGING))
             await rollout.carry_out()
         except Withdrawn as reason:
             log.info("deployment.withdrawn deployment_id=%s: %s", wish.deployment_id, reason)
@@ -162,21 +178,21 @@ class Reconciler:
         """End the trial when its rules say so, a user does, or a vLLM is gone."""
         trial, second = self.fleet.trial, self.fleet.trial_backend
         assert trial is not None
-        status = await _in_database(lambda s: deployments.get(s, wish.deployment_id).status)
+        status = await in_thread(lambda s: deployments.get(s, wish.deployment_id).status)
         if status != D.TRIAL:
             log.info("trial.withdrawn deployment_id=%s", wish.deployment_id)
             await self._end_trial(rollout)
         elif second is not None and second in self._dead:
             await self._end_trial(rollout)
             await self._record(wish, D.FAILED, rollout, error="the vLLM with the new model ended by itself")
-        elif self._dead:
+        elif self._dead or await self._sharing.is_wanted():
             await self._end_trial(rollout)
             await self._record(wish, D.PENDING, rollout)
         elif (verdict := trial.verdict()) is not None:
             await self._decide(wish, rollout, trial, verdict)
         elif time.monotonic() >= self._trial_shown_at_s:
             self._trial_shown_at_s = time.monotonic() + TRIAL_SHOWN_EVERY_S
-            await _in_database(lambda s: deployments.show_trial(s, wish.deployment_id, trial.shown()))
+            await in_thread(lambda s: deployments.show_trial(s, wish.deployment_id, trial.shown()))
 
     async def _decide(self, wish: Wish, rollout: Rollout, trial: Trial, verdict: Verdict) -> None:
         log.info("trial.ended deployment_id=%s %s", wish.deployment_id, verdict)
@@ -196,7 +212,7 @@ class Reconciler:
 
     async def _swapping(self, wish: Wish) -> None:
         try:
-            await _in_database(lambda s: deployments.advance(s, wish.deployment_id, D.SWAPPING))
+            await in_thread(lambda s: deployments.advance(s, wish.deployment_id, D.SWAPPING))
         except Conflict as error:
             raise Withdrawn(error.message) from error
 
@@ -216,12 +232,13 @@ class Reconciler:
 
         while True:
             try:
-                await _in_database(write)
+                await in_thread(write)
             except SQLAlchemyError as error:
                 log.error("deployment.record_failed deployment_id=%s error=%s", wish.deployment_id, error)
                 await asyncio.sleep(1)
             else:
                 log.info("deployment.%s deployment_id=%s %s %s", target, wish.deployment_id, rollout.timings, more)
+                self._metrics.deployment(rollout.strategy, target, rollout.timings.get("total_s", 0.0))
                 return
 
     def _died(self, backend: Backend) -> None:
@@ -231,19 +248,9 @@ class Reconciler:
         self._woken.set()
 
     async def _roots(self) -> set[Path]:
-        return {self._settings.storage_path, *await _in_database(outside_models)}
+        return {self._settings.storage_path, *await in_thread(outside_models)}
 
 
 def outside_models(session: Session) -> set[Path]:
     """The folders of registered models that lie outside of the storage folder: base models, mostly."""
     return {Path(location) for location in session.scalars(select(Model.location)) if Path(location).is_absolute()}
-
-
-async def _in_database(work: Callable[[Session], Result]) -> Result:
-    """Run one transaction in a thread, so that the traffic flows on."""
-
-    def run() -> Result:
-        with transaction() as session:
-            return work(session)
-
-    return await asyncio.to_thread(run)

@@ -2,6 +2,7 @@
 
 alias       it is loaded already and gets another name
 adapter     its adapter is loaded beside the weights that are served: nobody waits
+wake        vLLM slept while a job trained on the same GPU, and wakes with the new weights
 swap        same architecture, tokenizer and template: the weights are exchanged, under a second behind the gate
 blue_green  a second vLLM is started on it and takes over: nobody waits, if there is memory for both
 restart     behind the gate, for as long as vLLM takes to start
@@ -43,6 +44,7 @@ class Rollout:
         self._wish = wish
         self._new = wish.version
         self._swapping = swapping
+        self._is_swapping = False
 
     async def carry_out(self) -> None:
         """Serve the version under its alias, or begin its trial (`fleet.trial`).
@@ -54,6 +56,8 @@ class Rollout:
         with self._timed("total_s"):
             if main is None or main.weights is None or not main.running:
                 await self._start()
+            elif main.is_asleep:
+                await self._wake(main)
             elif main.weights.shares_weights(self._new):
                 await self._beside(main)
             else:
@@ -79,7 +83,7 @@ class Rollout:
 
     async def _start(self) -> None:
         self._choose("start", "no vLLM was running")
-        await self._swapping()
+        await self._begin_swapping()
         fleet = self._fleet
         backend = fleet.main or await fleet.vacant()
         versions = fleet.with_live(self._wish.alias, self._new)
@@ -87,6 +91,26 @@ class Rollout:
         fleet.main, fleet.live = backend, versions
         fleet.publish()
         backend.gate.open()
+
+    async def _wake(self, main: Backend) -> None:
+        """vLLM gave its memory to a training: it takes it again with the new weights, so the old ones are not read."""
+        self._choose("wake", "vLLM slept while a job trained")
+        versions = self._fleet.with_live(self._wish.alias, self._new)
+        await self._begin_swapping()
+        try:
+            with self._timed("wake_s"):
+                await main.wake(versions.values())
+        except NeedsRestart as reason:
+            await self._fleet.wake()
+            await self._elsewhere(main, reason.message)
+            return
+        except ServiceError:
+            with self._timed("rollback_s"):
+                await self._start_again(main)
+            raise
+        self._fleet.live = versions
+        self._fleet.publish()
+        main.gate.open()
 
     async def _beside(self, main: Backend) -> None:
         """The weights are served already."""
@@ -106,7 +130,7 @@ class Rollout:
                 await self._fleet.forget_adapters()
                 raise
         try:
-            await self._swapping()
+            await self._begin_swapping()
         except Withdrawn:
             await self._fleet.forget_adapters()
             raise
@@ -130,7 +154,7 @@ class Rollout:
             await self._elsewhere(main, "a trial serves both models' weights at once")
             return
         try:
-            await self._swapping()
+            await self._begin_swapping()
         except Withdrawn:
             await main.control.discard()
             raise
@@ -208,7 +232,7 @@ class Rollout:
             second = await self._fleet.vacant()
             await self._launch(second, versions, room.gpu_share)
             try:
-                await self._swapping()
+                await self._begin_swapping()
             except Withdrawn:
                 await second.stop()
                 raise
@@ -224,7 +248,7 @@ class Rollout:
         if not may_restart:
             raise UpstreamFailed(f"{why}, and {room.text}: ask for it again, or with gate.on_timeout `wait`")
         self._choose("restart", f"{why}; {room.text}")
-        await self._swapping()
+        await self._begin_swapping()
         await self._restart(main, versions)
 
     async def _restart(self, main: Backend, versions: list[Version]) -> None:
@@ -289,6 +313,12 @@ class Rollout:
         fleet.publish()
         if first is not None:
             fleet.retire(first)
+
+    async def _begin_swapping(self) -> None:
+        """From here on it cannot be withdrawn any more."""
+        if not self._is_swapping:
+            await self._swapping()
+            self._is_swapping = True
 
     async def _room(self) -> Room:
         return await asyncio.to_thread(room_for, self._new.weights, self._settings)

@@ -5,8 +5,7 @@ the vLLM that it goes to, and looks again where its name leads once that opens.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -79,7 +78,7 @@ class Table:
     def listing(self) -> dict[str, Any]:
         """The body of `GET /v1/models`."""
         since = {name: (to if isinstance(to, Target) else to.old).since_s for name, to in sorted(self.aliases.items())}
-        since |= {name: target.since_s for name, target in self.models.items()}
+        since |= {name: target.since_s for name, target in sorted(self.models.items())}
         models = [{"id": n, "object": "model", "created": at, "owned_by": "tunesmith"} for n, at in since.items()]
         return {"object": "list", "data": models}
 
@@ -109,21 +108,35 @@ class Routes:
         """Why there is no table yet."""
         return self._start.closed_for
 
-    def hold(self, reason: str) -> None:
+    def hold(self, reason: str, *, turn_away: bool = False, retry_after_s: int | None = None) -> None:
         """Say why there is no table yet."""
         if self._start.closed_for is not None:
-            self._start.close(reason)
+            self._start.close(reason, turn_away=turn_away, retry_after_s=retry_after_s)
 
     def set(self, table: Table) -> None:
         """Lead every further request by this table."""
         self._table = table
         self._start.open()
 
+    @property
+    def started(self) -> bool:
+        """Whether a table was set."""
+        return self._start.closed_for is None
+
+    def gates(self) -> list[Gate]:
+        """That of every vLLM in the table."""
+        by_id = {id(target.backend): target.backend.gate for target in self._table.models.values()}
+        return list(by_id.values())
+
+    def inside(self) -> int:
+        """How many requests the vLLMs in the table are at work on."""
+        return sum(gate.inside for gate in self.gates())
+
     def shut_down(self) -> None:
         """Turn everybody away, those that wait included, for good."""
         self._start.shut_down()
-        for target in self._table.models.values():
-            target.backend.gate.shut_down()
+        for gate in self.gates():
+            gate.shut_down()
 
     def find(self, name: str) -> Passage:
         """Where the name leads; ModelNotFound, or NotServing when there is no model at all."""
@@ -135,15 +148,36 @@ class Routes:
             raise ModelNotFound(f"the model {name!r} is not served here: use {', '.join(names)}", param="model")
         return Passage(to, None) if isinstance(to, Target) else Passage(to.pick(), to)
 
-    @asynccontextmanager
-    async def passing(self, name: str) -> AsyncIterator[Passage]:
-        """Be inside of the gate of the vLLM that the name leads to, for the length of the block."""
-        await self._start.wait()
+    def passing(self, name: str) -> "Passing":
+        """Be inside of the gate of the vLLM that the name leads to, for the length of an `async with` block."""
+        return Passing(self, name)
+
+    async def enter(self, name: str) -> Passage:
+        """Wait for the gate, and be inside of it."""
+        if not self.started:
+            await self._start.wait()
         passage = self.find(name)
-        deadline = asyncio.get_running_loop().time() + passage.target.backend.gate.timeout_s
-        while True:
-            async with passage.target.backend.gate.passing(deadline):
-                if self._table.holds(passage.target):
-                    yield passage
-                    return
+        gate = passage.target.backend.gate
+        deadline = None
+        while not gate.enter_now():
+            deadline = deadline or asyncio.get_running_loop().time() + gate.timeout_s
+            await gate.wait(deadline)
+            # It may have been for another model that the gate was closed.
             passage = self.find(name)
+            gate = passage.target.backend.gate
+        return passage
+
+
+class Passing:
+    """The block; a class and no generator, which would cost every request twice as much."""
+
+    def __init__(self, routes: Routes, name: str) -> None:
+        self._routes, self._name = routes, name
+
+    async def __aenter__(self) -> Passage:
+        passage = await self._routes.enter(self._name)
+        self._gate = passage.target.backend.gate
+        return passage
+
+    async def __aexit__(self, *error: object) -> None:
+        self._gate.leave()

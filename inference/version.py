@@ -54,6 +54,11 @@ class Wish:
     gate: GateSpec
     split: SplitSpec | None
 
+    @property
+    def is_simple(self) -> bool:
+        """Whether nothing but the new weights is needed: no others beside them."""
+        return self.version.adapter is None and self.split is None
+
 
 def wish_of(session: Session, deployment: Deployment, model: Model) -> Wish:
     """The deployment as the gateway needs it."""

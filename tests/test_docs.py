@@ -7,7 +7,10 @@ from types import ModuleType
 
 import pytest
 
+from api.schemas.deployments import DeploymentRequest, DeploymentView
 from core.settings import Settings
+from core.spec import GateSpec, SplitSpec
+from core.states import DeploymentStatus
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -43,3 +46,10 @@ def test_settings_that_are_named_exist(page: Path) -> None:
     named = set(re.findall(r"\b(?:TUNESMITH|VLLM)_[A-Z_]+\b", page.read_text(encoding="utf-8")))
     vllms_own = {"VLLM_ENABLE_V1_MULTIPROCESSING", "VLLM_PLUGINS", "VLLM_CPU_KVCACHE_SPACE"}
     assert named <= known | vllms_own
+
+
+def test_every_status_and_field_of_a_deployment_is_explained() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    ours = {*DeploymentStatus, *DeploymentView.model_fields, *DeploymentRequest.model_fields}
+    inner = {*SplitSpec.model_fields, *(f"gate.{name}" for name in GateSpec.model_fields)}
+    assert ours | inner <= set(re.findall(r"`([a-z_.]+)`", page)) | {"id", "object", "status", "gate"}

@@ -17,12 +17,13 @@ WEB = {"aiohttp", "anyio", "fastapi", "jinja2", "openai", "starlette", "uvicorn"
 ALLOWED: dict[str, set[str]] = {
     "core": SHARED,
     # Passing a request through is the one thing that the api and the gateway do alike.
-    "core/passthrough.py": SHARED | {"aiohttp", "starlette", "yarl"},
+    "core/http_client.py": {"httptools"},
+    "core/passthrough.py": SHARED | {"starlette"},
     "api": SHARED | WEB | {"core"},
     "worker": SHARED | {"core", "openai"},
     # Jinja, whose errors are those of a model's chat template.
     "worker/stages": SHARED | {"core", "jinja2"} | TRAINING,
-    "inference": SHARED | WEB | {"core"},
+    "inference": SHARED | WEB | {"core", "prometheus_client"},
     # Installed into vLLM's own environment, where nothing else of ours is.
     "inference/plugin": {"fastapi", "numpy", "pydantic", "safetensors", "torch", "transformers", "vllm"},
     "cli": SHARED | {"core", "openai", "rich", "typer"},

@@ -1,18 +1,20 @@
 """What a job makes and where: run directories, merged models, and the specs that its stage programs read."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from core import runs
-from core.deployments import register_model
+from core.deployments import register_base, register_model
 from core.ids import model_name
 from core.machine import has_gpu
 from core.memory import GIB
 from core.settings import get_settings
 from core.spec import JobSpec, StageSpec
 from core.storage import model_location, read_json, resolve
+from worker.base_model import base_id
 from worker.stages.evaluate_run import EvaluationRun
 from worker.stages.run_dir import StageRun
 
@@ -24,7 +26,11 @@ class Artefacts:
         self.job_id, self.spec = job_id, spec
         self.adjustments = dict(adjustments or {})
         self.base_path = Path(spec.base_model).resolve()
-        self.base_id = "base:" + spec.base_model.strip("./").replace("/", "-")
+
+    @cached_property
+    def base_id(self) -> str:
+        """Public id of the base model; `base_path` must have it by now."""
+        return base_id(self.spec.base_model, self.base_path)
 
     def model_name(self, stage: StageSpec) -> str:
         """Public name of the stage's merged model."""
@@ -45,6 +51,7 @@ class Artefacts:
             seed=self.spec.seed,
             model=str(start),
             tokenizer=str(self.base_path),
+            earlier_adapter=str(start / "adapter") if before else None,
             model_name=self.model_name(stage),
             data_root=str(get_settings().data_root.resolve()),
             replay=before.data if before else None,
@@ -67,27 +74,30 @@ class Artefacts:
             concurrency=wanted.concurrency,
         )
 
-    def register(self, session: Session, lease: runs.Lease, stage: StageSpec) -> None:
-        """Make the stage's merged model known."""
-        runs.hold(session, lease)
+    def register(
+        self, session: Session, lease: runs.Lease, stage: StageSpec, canary: dict[str, Any] | None = None
+    ) -> None:
+        """Make the stage's merged model known, and the base model that its adapter is for."""
+        self.register_base(session, lease)
         location = model_location(self.job_id, stage.name)
+        manifest = read_json(resolve(location) / "manifest.json")
         register_model(
             session,
             self.model_name(stage),
             stage=stage.name,
             base_model=self.spec.base_model,
             location=location,
-            manifest=read_json(resolve(location) / "manifest.json"),
+            manifest=manifest,
             job_id=self.job_id,
+            base_id=self.base_id,
+            adapter_rank=(manifest.get("adapter") or {}).get("rank"),
+            canary=canary,
         )
 
     def register_base(self, session: Session, lease: runs.Lease) -> None:
         """Make the base model known, so that it can be served and measured."""
         runs.hold(session, lease)
-        location = str(self.base_path)
-        register_model(
-            session, self.base_id, stage="base", base_model=self.spec.base_model, location=location, manifest={}
-        )
+        register_base(session, self.base_id, base_model=self.spec.base_model, location=str(self.base_path))
 
     def program_env(self) -> dict[str, str]:
         """Environment of the stage programs: nothing is looked up on the hub when the base is a local folder."""

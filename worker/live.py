@@ -1,17 +1,20 @@
 """Asking the gateway, by a deployment row, to make a model live, and waiting for it."""
 
+import time
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core import deployments, runs
+from core import deployments, pauses, runs
 from core.errors import ServiceError, UpstreamFailed
 from core.models import Deployment
 from core.settings import get_settings
+from core.spec import DeploySpec
 from core.states import STOPPING, DeploymentStatus
 from worker.lease import LeaseKeeper, Stopped
 
 _ENDED = (DeploymentStatus.LIVE, DeploymentStatus.FAILED, DeploymentStatus.SUPERSEDED)
+_REPORT_S = 15.0
 
 
 class DeploymentFailed(ServiceError):
@@ -26,6 +29,7 @@ class LiveModel:
     def __init__(self, keeper: LeaseKeeper) -> None:
         self.keeper, self.lease = keeper, keeper.lease
         self.alias = get_settings().vllm_model_name
+        self.trial_began_at, self.reported_at = 0.0, 0.0
 
     def other_than(self, model_id: str) -> str | None:
         """The model that the endpoint serves or will serve, if it is another one."""
@@ -37,14 +41,15 @@ class LiveModel:
         job_id = self.lease.job_id
         return self.keeper.write(lambda session: deployments.replaced_by(session, self.alias, model_id, job_id))
 
-    def deploy(self, model_id: str) -> dict[str, Any]:
-        """Make the model live and return the timings; DeploymentFailed says why not.
+    def deploy(self, model_id: str, how: DeploySpec) -> dict[str, Any]:
+        """Make the model live and return how that was done: `strategy`, `reason` and the timings.
 
-        A job that was asked to stop makes nothing live: Stopped.
+        DeploymentFailed says why it is not live.  A job that was asked to stop makes nothing live: Stopped.
         """
-        deployment_id = self.keeper.write(lambda session: self._request(session, model_id))
-        timeout_s = get_settings().deploy_timeout_s
-        if not self.keeper.wait_until(lambda: self._get(deployment_id).status in _ENDED, timeout_s):
+        deployment_id = self.keeper.write(lambda session: self._request(session, model_id, how))
+        self.trial_began_at = self.reported_at = 0.0
+        timeout_s = longest_wait_s(how)
+        if not self.keeper.wait_until(lambda: self._has_ended(deployment_id, how), timeout_s):
             raise UpstreamFailed(
                 f"deployment {deployment_id} of {model_id} is not live after {timeout_s:g} s: is the inference gateway "
                 "running? Its log says more; retry the job once it is"
@@ -52,13 +57,36 @@ class LiveModel:
         ended = self._get(deployment_id)
         if ended.status == DeploymentStatus.FAILED:
             raise DeploymentFailed(f"{model_id} could not be made live: {ended.error}")
-        return ended.timings or {}
+        if ended.status == DeploymentStatus.SUPERSEDED and ended.live_at is None:
+            raise DeploymentFailed(f"{model_id} was withdrawn before it was live; retry the job to ask for it again")
+        return {"strategy": ended.strategy, "reason": ended.reason, **(ended.timings or {})}
 
-    def _request(self, session: Session, model_id: str) -> str:
+    def _request(self, session: Session, model_id: str, how: DeploySpec) -> str:
         job = runs.hold(session, self.lease)
         if job.status in STOPPING:
             raise Stopped(f"the job is {job.status}")
-        return deployments.request(session, self.alias, model_id, job.id).id
+        # In one transaction, so that a vLLM which slept while this job trained wakes with the new model.
+        pauses.end(session, job.id)
+        return deployments.request(session, self.alias, model_id, job.id, how=how).id
+
+    def _has_ended(self, deployment_id: str, how: DeploySpec) -> bool:
+        """Whether the deployment is carried out or given up.  A trial is progress: its job does not hang."""
+        status, now = self._get(deployment_id).status, time.monotonic()
+        if status == DeploymentStatus.TRIAL and how.split is not None:
+            self.trial_began_at = self.trial_began_at or now
+            if now - self.reported_at > _REPORT_S:
+                done = {"program": "trial", "done": round(now - self.trial_began_at), "total": round(how.split.max_s)}
+                self.keeper.write(lambda session: runs.record_progress(session, self.lease, {**done, "unit": "s"}))
+                self.reported_at = now
+        return status in _ENDED
 
     def _get(self, deployment_id: str) -> Deployment:
         return self.keeper.write(lambda session: deployments.get(session, deployment_id))
+
+
+def longest_wait_s(how: DeploySpec) -> float:
+    """How long a model may take to be live: loading it, waiting for answers that are under way, and its trial."""
+    settings = get_settings()
+    drain_s = settings.drain_timeout_s if how.gate.drain_s is None else how.gate.drain_s
+    answers_s = drain_s + (settings.request_timeout_s if how.gate.on_timeout == "wait" else 0)
+    return settings.deploy_timeout_s + answers_s + (how.split.max_s if how.split else 0)

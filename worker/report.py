@@ -66,6 +66,8 @@ class Reporter:
                 self.event(
                     "checkpoint.skipped", message, {"stage": stage, "step": event["step"], "path": event["path"]}
                 )
+            case "canary.skipped":
+                self.event("canary.skipped", f"{stage} is deployed without a canary: {event['why']}", {"stage": stage})
             case "checkpoint":
                 self.keeper.write(lambda session: runs.record_checkpoint(session, self.lease, stage, event["step"]))
             case "train_begin" if event["step"]:

@@ -19,7 +19,7 @@ from core.errors import LeaseLost, ServiceError, UpstreamFailed
 from core.retention import stage_ended
 from core.runs import Lease
 from core.settings import get_settings
-from core.spec import JobSpec, StageSpec
+from core.spec import DeploySpec, JobSpec, StageSpec
 from core.states import STOPPING, JobStatus
 from core.storage import read_json, stage_dir, write_json
 from worker.artefacts import Artefacts
@@ -28,6 +28,7 @@ from worker.live import LiveModel
 from worker.micro_batch import halved
 from worker.program import ProgramFailed, run_program
 from worker.report import Reporter
+from worker.sharing import SharedGpu
 from worker.stages.failures import is_out_of_space, out_of_space_message
 from worker.stages.run_dir import Exit
 from worker.stages.takeover import take_over
@@ -102,6 +103,7 @@ class JobRun:
         self.reporter = Reporter(keeper)
         self.artefacts = Artefacts(self.lease.job_id, spec, adjustments)
         self.live = LiveModel(keeper)
+        self.gpu = SharedGpu(keeper, self.reporter)
 
     def run(self) -> None:
         """Everything the spec asks for."""
@@ -112,14 +114,16 @@ class JobRun:
             self._measure_base()
         for stage in self.spec.stages:
             self._move(JobStatus.TRAINING, stage.name)
+            self.gpu.take()
             self._train(stage)
             self._move(JobStatus.MERGING, stage.name)
             self._program("merge", stage)
-            self._register(stage)
+            self._register(stage, self._program("canary", stage).get("canary"))
             stage_ended(stage_dir(self.lease.job_id, stage.name), self.spec.keep)
             last = stage is self.spec.stages[-1]
             if self.spec.deploy.when == "each_stage" or (last and self.spec.deploy.when == "last_stage"):
-                self._measure(stage.name, self.artefacts.model_name(stage))
+                self._measure(stage.name, self.artefacts.model_name(stage), self.spec.deploy)
+            self.gpu.give_back()
 
     def _fetch_base(self) -> None:
         """Make the base model a folder of this machine; a hub model is downloaded once per job and machine."""
@@ -169,8 +173,8 @@ class JobRun:
         self._write_spec(stage)
         return True
 
-    def _register(self, stage: StageSpec) -> None:
-        self.keeper.write(lambda session: self.artefacts.register(session, self.lease, stage))
+    def _register(self, stage: StageSpec, canary: dict[str, Any] | None) -> None:
+        self.keeper.write(lambda session: self.artefacts.register(session, self.lease, stage, canary))
 
     def _measure_base(self) -> None:
         """Measure the base model before anything else, unless another model is live: users come first."""
@@ -180,9 +184,10 @@ class JobRun:
             self.reporter.event("evaluation.skipped", message)
             return
         self.keeper.write(lambda session: self.artefacts.register_base(session, self.lease))
-        self._measure("base", base_id)
+        # It is no adapter, and nothing is live that it could be tried against.
+        self._measure("base", base_id, self.spec.deploy.model_copy(update={"serve_as": "merged", "split": None}))
 
-    def _measure(self, stage: str, model_id: str) -> None:
+    def _measure(self, stage: str, model_id: str, how: DeploySpec) -> None:
         """Make a model live and measure it, unless it has had its turn: it must not take the place of a newer one."""
         if self._was_measured(stage):
             self._store_scores(stage, model_id, read_json(self._folder(stage) / "evaluate.json"))
@@ -190,17 +195,17 @@ class JobRun:
             message = f"{model_id} is not measured: it was live, and {newer} has taken its place"
             self.reporter.event("evaluation.skipped", message)
         else:
-            self._deploy(stage, model_id)
+            self._deploy(stage, model_id, how)
             self._evaluate(stage, model_id)
 
     def _was_measured(self, stage: str) -> bool:
         """Whether an earlier run measured the model; it may not have come to store the scores."""
         return (self._folder(stage) / "evaluate.json").exists()
 
-    def _deploy(self, stage: str, model_id: str) -> None:
+    def _deploy(self, stage: str, model_id: str, how: DeploySpec) -> None:
         self._move(JobStatus.DEPLOYING, stage)
-        timings = self.live.deploy(model_id)
-        self.reporter.event("deployment.live", f"{model_id} is live", timings)
+        done = self.live.deploy(model_id, how)
+        self.reporter.event("deployment.live", f"{model_id} is live", done)
 
     def _evaluate(self, stage: str, model_id: str) -> None:
         self._move(JobStatus.EVALUATING, stage)

@@ -8,7 +8,9 @@ from fastapi.responses import StreamingResponse
 from api import queries
 from api.db import async_sessions
 from api.event_stream import follow
-from api.schemas import ErrorBody, EventView, Page
+from api.schemas.errors import ErrorBody
+from api.schemas.events import EventView
+from api.schemas.lists import Page
 from core.states import FINAL
 
 router = APIRouter(prefix="/jobs/{job_id}/events", tags=["jobs"], responses={404: {"model": ErrorBody}})

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.db import async_engine
-from api.schemas import Health
+from api.schemas.health import Health
 
 log = logging.getLogger("api")
 router = APIRouter(tags=["health"])

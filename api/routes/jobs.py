@@ -2,21 +2,23 @@
 
 import logging
 import re
-from hashlib import sha256
 from typing import Annotated, Any
 
-from fastapi import APIRouter, BackgroundTasks, Body, Header, Query, Request
+from fastapi import APIRouter, BackgroundTasks, Body, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import queries
 from api.admission import admit
 from api.db import async_sessions, first_row
-from api.deps import AfterId, Limit, ProjectName, SessionDep
+from api.deps import AfterId, IdempotencyKey, Limit, ProjectName, SessionDep
 from api.doorbell import ring
 from api.examples import JOB_EXAMPLES
-from api.schemas import ErrorBody, JobView, Listing, Page, RunView
+from api.schemas.errors import ErrorBody
+from api.schemas.jobs import JobView, RunView
+from api.schemas.lists import Listing, Page
 from core import jobs
 from core.errors import InvalidRequest
+from core.idempotency import digest
 from core.ids import new_id
 from core.jobs import NewJob
 from core.projects import DEFAULT
@@ -45,13 +47,11 @@ async def create_job(
     spec: Annotated[JobSpec, Body(openapi_examples=JOB_EXAMPLES)],
     request: Request,
     after_answer: BackgroundTasks,
-    idempotency_key: Annotated[
-        str | None, Header(min_length=1, max_length=255, description="the same key and body make one job only")
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
     project: ProjectName = DEFAULT,
 ) -> JobView:
     """Queue a fine-tuning job.  With nothing but `base_model` it is the whole two-stage recipe."""
-    body_sha256 = sha256(spec.model_dump_json().encode()).hexdigest()
+    body_sha256 = digest(spec)
     if idempotency_key is not None:
         async with async_sessions().begin() as session:
             first = await _replay(session, idempotency_key, body_sha256, project)

@@ -4,7 +4,9 @@ from fastapi import APIRouter
 
 from api.deps import AfterId, Limit, SessionDep
 from api.queries import newest
-from api.schemas import ErrorBody, ModelView, Page
+from api.schemas.errors import ErrorBody
+from api.schemas.lists import Page
+from api.schemas.models import ModelView
 from core import deployments
 from core.models import Model
 

@@ -7,7 +7,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api.deps import SessionDep
-from api.schemas import ErrorBody, Listing, ProjectChange, ProjectView, WorkerView
+from api.schemas.errors import ErrorBody
+from api.schemas.lists import Listing
+from api.schemas.queues import ProjectChange, ProjectView, WorkerView
 from core import projects
 from core.models import Project, Worker
 

@@ -6,7 +6,9 @@ from fastapi import APIRouter, Query
 
 from api import queries
 from api.deps import SessionDep
-from api.schemas import ErrorBody, MetricView, Page, Scorecard
+from api.schemas.errors import ErrorBody
+from api.schemas.lists import Page
+from api.schemas.results import MetricView, Scorecard
 from core.errors import InvalidRequest, NotFound
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["jobs"], responses={404: {"model": ErrorBody}})

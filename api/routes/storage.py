@@ -5,7 +5,9 @@ from fastapi import APIRouter, Request
 
 from api import queries
 from api.db import async_sessions
-from api.schemas import ArtefactView, ErrorBody, Listing, StorageView
+from api.schemas.errors import ErrorBody
+from api.schemas.lists import Listing
+from api.schemas.storage import ArtefactView, StorageView
 from api.storage_meter import StorageMeter
 from core.job_files import artefacts
 

@@ -1,53 +1,186 @@
-"""Models and the deployments that make them live."""
+"""Models, the deployments that make them live, the aliases that lead to them, and the way back."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import func, select
 
 from core import deployments
 from core.db import transaction
+from core.models import Deployment
 from core.states import DeploymentStatus
 
 FIRST, SECOND = "base:tiny-base", "ft:tiny-base:default:tuned:abc-chat"
+STAGING, SWAPPING, TRIAL, LIVE = (
+    DeploymentStatus.STAGING,
+    DeploymentStatus.SWAPPING,
+    DeploymentStatus.TRIAL,
+    DeploymentStatus.LIVE,
+)
 
 
 @pytest.fixture(autouse=True)
 def _models(client: httpx.Client) -> None:
+    """A base, and a model with an adapter on it."""
     with transaction() as session:
-        for model_id in (FIRST, SECOND):
+        for model_id, base_id, rank in ((FIRST, None, None), (SECOND, FIRST, 32)):
             deployments.register_model(
-                session, model_id, stage="base", base_model="./tiny-base", location="/m", manifest={"files": []}
+                session,
+                model_id,
+                stage="base",
+                base_model="./tiny-base",
+                location="/m",
+                manifest={"files": []},
+                base_id=base_id,
+                adapter_rank=rank,
             )
+
+
+def deploy(client: httpx.Client, model: str, *targets: DeploymentStatus, **wish: Any) -> dict[str, Any]:
+    """A new deployment that the gateway took as far as the last of the states, as it is then."""
+    answer = client.post("/deployments", json={"model": model, **wish})
+    assert answer.status_code == 201, answer.text
+    deployment_id = answer.json()["id"]
+    for target in targets:
+        with transaction() as session:
+            deployments.advance(session, deployment_id, target)
+    return read(client, deployment_id)
+
+
+def make_live(client: httpx.Client, model: str, **wish: Any) -> dict[str, Any]:
+    return deploy(client, model, STAGING, SWAPPING, LIVE, **wish)
+
+
+def read(client: httpx.Client, deployment_id: str) -> dict[str, Any]:
+    return dict(client.get(f"/deployments/{deployment_id}").json())
+
+
+def error_of(answer: httpx.Response, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    return dict(answer.json()["error"])
+
+
+def count() -> int:
+    with transaction() as session:
+        return session.scalar(select(func.count()).select_from(Deployment)) or 0
+
+
+# ------------------------------------------------------------------ models
 
 
 def test_models_are_listed_and_read_by_id(client: httpx.Client) -> None:
     assert [model["id"] for model in client.get("/models").json()["data"]] == [SECOND, FIRST]
     model = client.get(f"/models/{SECOND}").json()
     assert (model["object"], model["base_model"], model["manifest"]) == ("model", "./tiny-base", {"files": []})
+    assert (model["base_id"], model["adapter_rank"]) == (FIRST, 32)
     page = client.get("/models", params={"after": SECOND, "limit": 1}).json()
     assert [model["id"] for model in page["data"]] == [FIRST]
 
 
+# ------------------------------------------------------------------ asking
+
+
 def test_asking_for_a_deployment_twice_makes_one(client: httpx.Client) -> None:
     first = client.post("/deployments", json={"model": FIRST})
-    again = client.post("/deployments", json={"model": FIRST})
+    again = client.post("/deployments", json={"model": FIRST, "alias": "tunesmith", "gate": {"drain_s": 5}})
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json() == again.json()
     deployment = first.json()
     assert (deployment["alias"], deployment["model"], deployment["status"]) == ("tunesmith", FIRST, "pending")
-    assert client.get(f"/deployments/{deployment['id']}").json() == deployment
+    assert read(client, deployment["id"]) == deployment
+
+
+def test_everything_about_a_deployment_is_shown(client: httpx.Client) -> None:
+    make_live(client, FIRST, alias="chat")
+    gate = {"drain_s": 30, "on_timeout": "blue_green"}
+    wish = {"alias": "chat", "serve_as": "adapter", "gate": gate, "split": {"percent": 5}}
+    deployment_id = deploy(client, SECOND, STAGING, SWAPPING, **wish)["id"]
+    trial = {"new": {"requests": 3}, "verdict": None}
+    with transaction() as session:
+        deployments.advance(
+            session,
+            deployment_id,
+            TRIAL,
+            strategy="blue_green",
+            reason="another tokenizer",
+            timings={"start_s": 9.5, "total_s": 9.7},
+            trial=trial,
+        )
+    shown = read(client, deployment_id)
+    assert (shown["status"], shown["strategy"], shown["reason"]) == ("trial", "blue_green", "another tokenizer")
+    assert (shown["alias"], shown["serve_as"], shown["weights"]) == ("chat", "adapter", FIRST)
+    assert (shown["timings"], shown["trial"], shown["gate"]) == ({"start_s": 9.5, "total_s": 9.7}, trial, gate)
+    assert (shown["split"]["percent"], shown["split"]["min_requests"]) == (5, 100)
+    assert (shown["queue_position"], shown["rollback_of"], shown["error"], shown["job_id"]) == (0, None, None, None)
 
 
 def test_a_new_live_model_supersedes_the_old_one(client: httpx.Client) -> None:
     for model_id in (FIRST, SECOND):
-        deployment_id = client.post("/deployments", json={"model": model_id}).json()["id"]
-        with transaction() as session:
-            deployments.advance(session, deployment_id, DeploymentStatus.STAGING)
-            deployments.advance(session, deployment_id, DeploymentStatus.SWAPPING)
-            deployments.advance(session, deployment_id, DeploymentStatus.LIVE, timings={"swap_s": 0.7})
+        make_live(client, model_id)
     listed = client.get("/deployments").json()["data"]
-    assert [(d["model"], d["status"]) for d in listed] == [(SECOND, "live"), (FIRST, "superseded")]
-    assert listed[0]["timings"] == {"swap_s": 0.7}
+    assert [(d["model"], d["status"], d["queue_position"]) for d in listed] == [
+        (SECOND, "live", None),
+        (FIRST, "superseded", None),
+    ]
     assert listed[0]["live_at"] >= listed[0]["created_at"]
+
+
+def test_a_deployment_tells_how_many_come_before_it(client: httpx.Client) -> None:
+    in_work = deploy(client, FIRST, STAGING)
+    second = deploy(client, SECOND)
+    third = deploy(client, FIRST, alias="other")
+    assert [each["queue_position"] for each in (in_work, second, third)] == [0, 1, 2]
+    listed = client.get("/deployments", params={"status": "pending"}).json()["data"]
+    assert [(d["id"], d["queue_position"]) for d in listed] == [(third["id"], 2), (second["id"], 1)]
+
+
+def test_deployments_are_found_by_alias_status_and_model(client: httpx.Client) -> None:
+    ids = [make_live(client, model, alias=alias)["id"] for alias in ("a", "b/c:d") for model in (FIRST, SECOND)]
+
+    def found(**query: str | int) -> list[int]:
+        return [ids.index(each["id"]) for each in client.get("/deployments", params=query).json()["data"]]
+
+    assert found(alias="b/c:d") == [3, 2]
+    assert found(alias="b/c:d", after=ids[3]) == [2]
+    assert found(status="live") == [3]
+    assert found(model=FIRST, alias="a") == [0]
+    assert found(alias="nothing") == []
+    assert "pending" in error_of(client.get("/deployments", params={"status": "gone"}), 422)["message"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        ({}, "model is missing: it is required"),
+        ({"model": FIRST, "alais": "x"}, "alais is not a known key: did you mean alias?"),
+        ({"model": FIRST, "gate": {"drain": 1}}, "gate.drain is not a known key: did you mean drain_s?"),
+        ({"model": FIRST, "split": {"percent": 100}}, "split.percent is 100: it should be less than or equal to 99"),
+        ({"model": FIRST, "serve_as": "lora"}, "serve_as is \"lora\": it should be 'merged' or 'adapter'"),
+        ({"model": FIRST, "alias": SECOND}, f"alias: '{SECOND}' looks like the id of a model"),
+        ({"model": FIRST, "alias": "base:x"}, "an alias begins with neither `ft:` nor `base:`"),
+        ({"model": FIRST, "alias": "a b"}, 'alias is "a b": it should match pattern'),
+    ],
+)
+def test_a_wish_that_is_none_is_told_what_is_wrong(client: httpx.Client, wish: dict[str, Any], message: str) -> None:
+    assert message in error_of(client.post("/deployments", json=wish), 422)["message"]
+    assert count() == 0
+
+
+def test_a_split_needs_something_that_is_live(client: httpx.Client) -> None:
+    make_live(client, FIRST, alias="other")
+    answer = client.post("/deployments", json={"model": FIRST, "split": {}})
+    error = error_of(answer, 409)
+    assert "nothing is live on alias 'tunesmith'" in error["message"]
+    assert (error["param"], answer.headers["x-should-retry"]) == ("split", "false")
+    assert count() == 1
+    assert client.post("/deployments", json={"model": FIRST, "alias": "other", "split": {}}).status_code == 200
+
+
+def test_a_model_without_an_adapter_is_served_merged_only(client: httpx.Client) -> None:
+    error = error_of(client.post("/deployments", json={"model": FIRST, "serve_as": "adapter"}), 409)
+    assert (error["param"], error["code"]) == ("serve_as", "conflict")
 
 
 def test_what_is_not_there_is_named(client: httpx.Client) -> None:
@@ -55,7 +188,105 @@ def test_what_is_not_there_is_named(client: httpx.Client) -> None:
         client.post("/deployments", json={"model": "ft:unknown"}),
         client.get("/models/ft:unknown"),
         client.get("/deployments/dep-unknown"),
+        client.post("/deployments/dep-unknown/rollback"),
         client.get("/models", params={"after": "ft:unknown"}),
     ):
-        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+        assert error_of(answer, 404)["code"] == "not_found"
         assert "unknown" in answer.json()["error"]["message"]
+
+
+# ------------------------------------------------------------------ idempotency keys
+
+
+def keyed(client: httpx.Client, key: str, model: str, **wish: Any) -> httpx.Response:
+    return client.post("/deployments", json={"model": model, **wish}, headers={"Idempotency-Key": key})
+
+
+def test_a_key_gets_its_first_deployment_whatever_became_of_it(client: httpx.Client) -> None:
+    make_live(client, FIRST)
+    first = keyed(client, "k1", SECOND)
+    with transaction() as session:
+        for target in (STAGING, SWAPPING, LIVE):
+            deployments.advance(session, first.json()["id"], target)
+    make_live(client, FIRST)
+    again = keyed(client, "k1", SECOND, serve_as="merged")
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert (again.json()["id"], again.json()["status"]) == (first.json()["id"], "superseded")
+    assert count() == 3
+
+
+def test_a_key_keeps_a_deployment_that_it_found_too(client: httpx.Client) -> None:
+    found = make_live(client, FIRST)
+    assert [keyed(client, key, FIRST).status_code for key in ("k1", "k2")] == [200, 200]
+    make_live(client, SECOND)
+    assert [keyed(client, key, FIRST).json()["id"] for key in ("k1", "k2")] == [found["id"]] * 2
+    assert count() == 2
+
+
+def test_the_same_key_with_another_body_is_refused(client: httpx.Client) -> None:
+    first = keyed(client, "k1", FIRST).json()
+    error = error_of(keyed(client, "k1", SECOND), 422)
+    assert error["param"] == "Idempotency-Key"
+    assert first["id"] in error["message"]
+    assert count() == 1
+
+
+def test_a_refused_request_uses_up_no_key(client: httpx.Client) -> None:
+    error_of(keyed(client, "k1", "ft:unknown"), 404)
+    assert keyed(client, "k1", FIRST).status_code == 201
+
+
+def test_concurrent_requests_of_one_key_make_one_deployment(client: httpx.Client) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: keyed(client, "k1", FIRST), range(16)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 15 + [201]
+    assert count() == 1
+
+
+# ------------------------------------------------------------------ rollback and aliases
+
+
+def test_a_rollback_asks_for_what_was_served_before_and_twice_is_fine(client: httpx.Client) -> None:
+    make_live(client, SECOND, serve_as="adapter")
+    live = make_live(client, SECOND, gate={"drain_s": 3})
+    first, again = (client.post(f"/deployments/{live['id']}/rollback") for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 200)
+    back = first.json()
+    assert back == again.json()
+    assert (back["model"], back["serve_as"], back["rollback_of"]) == (SECOND, "adapter", live["id"])
+    assert (back["status"], back["gate"]["drain_s"]) == ("pending", 3)
+
+
+def test_what_is_not_live_yet_is_withdrawn(client: httpx.Client) -> None:
+    make_live(client, FIRST)
+    trial = deploy(client, SECOND, STAGING, SWAPPING, TRIAL, split={})
+    answer = client.post(f"/deployments/{trial['id']}/rollback")
+    assert answer.status_code == 200
+    assert (answer.json()["id"], answer.json()["status"]) == (trial["id"], "superseded")
+
+
+def test_what_cannot_be_rolled_back_says_why_and_whether_to_try_again(client: httpx.Client) -> None:
+    swapping = deploy(client, FIRST, STAGING, SWAPPING)
+    answer = client.post(f"/deployments/{swapping['id']}/rollback")
+    assert error_of(answer, 409)["code"] == "still_swapping"
+    assert "x-should-retry" not in answer.headers
+    with transaction() as session:
+        deployments.advance(session, swapping["id"], LIVE)
+    answer = client.post(f"/deployments/{swapping['id']}/rollback")
+    assert "nothing to go back to" in error_of(answer, 409)["message"]
+    assert answer.headers["x-should-retry"] == "false"
+
+
+def test_aliases_show_what_they_serve_and_what_a_rollback_would_bring_back(client: httpx.Client) -> None:
+    assert client.get("/aliases").json() == {"object": "list", "data": []}
+    first, second = make_live(client, FIRST), make_live(client, SECOND)
+    coming = deploy(client, SECOND, alias="chat", serve_as="adapter")
+    chat, default = client.get("/aliases").json()["data"]
+    assert chat == {"alias": "chat", "object": "alias", "live": None, "previous": None, "in_progress": coming}
+    assert default["live"] == {
+        "deployment_id": second["id"],
+        "model": SECOND,
+        "serve_as": "merged",
+        "live_at": second["live_at"],
+    }
+    assert (default["previous"]["deployment_id"], default["in_progress"]) == (first["id"], None)

@@ -1,7 +1,8 @@
 """The OpenAPI document: the promised paths, the error shape, and examples that are valid."""
 
 from api.app import create_app
-from api.examples import JOB_EXAMPLES
+from api.examples import DEPLOYMENT_EXAMPLES, JOB_EXAMPLES
+from api.schemas.deployments import DeploymentRequest
 from core.spec import JobSpec
 from tests.conftest import Services
 
@@ -25,6 +26,8 @@ PATHS = {
     "/models/{model_id}": {"get"},
     "/deployments": {"get", "post"},
     "/deployments/{deployment_id}": {"get"},
+    "/deployments/{deployment_id}/rollback": {"post"},
+    "/aliases": {"get"},
     "/v1/chat/completions": {"post"},
     "/v1/completions": {"post"},
     "/v1/models": {"get"},
@@ -44,6 +47,8 @@ def test_every_422_is_documented_in_the_one_shape(services: Services) -> None:
             assert schema["$ref"].endswith("/ErrorBody")
 
 
-def test_every_example_is_a_valid_job() -> None:
+def test_every_example_is_valid() -> None:
     for example in JOB_EXAMPLES.values():
         JobSpec.model_validate(example["value"])
+    for example in DEPLOYMENT_EXAMPLES.values():
+        DeploymentRequest.model_validate(example["value"])

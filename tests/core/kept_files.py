@@ -11,7 +11,7 @@ from core import deployments, jobs
 from core.db import transaction
 from core.job_files import jobs_root, models_root
 from core.models import Job
-from core.spec import KeepSpec
+from core.spec import DeploySpec, KeepSpec, ServeAs
 from core.states import DeploymentStatus, JobStatus
 from tests.core.sessions import SPEC, claim, finish
 
@@ -64,8 +64,8 @@ def write_stage(
     return jobs_root() / job_id / stage
 
 
-def write_model(job_id: str, stage: str) -> str:
-    """The stage's merged model, registered; returns its id."""
+def write_model(job_id: str, stage: str, *, adapter_of: str | None = None) -> str:
+    """The stage's merged model, registered, with an adapter on another model if that is named; returns its id."""
     write(models_root() / job_id / stage / "model.safetensors", 2000)
     with transaction() as session:
         deployments.register_model(
@@ -76,6 +76,8 @@ def write_model(job_id: str, stage: str) -> str:
             location=f"models/{job_id}/{stage}",
             manifest={},
             job_id=job_id,
+            base_id=adapter_of,
+            adapter_rank=None if adapter_of is None else 16,
         )
     return model_id(job_id, stage)
 
@@ -89,17 +91,18 @@ def write(path: Path, size_bytes: int) -> None:
     path.write_bytes(b"x" * size_bytes)
 
 
-def deploy(model: str, *targets: DeploymentStatus, alias: str = ALIAS) -> None:
+def deploy(model: str, *targets: DeploymentStatus, alias: str = ALIAS, serve_as: ServeAs = "merged") -> None:
     """Ask for the model and let the gateway get as far as the last of the states."""
     with transaction() as session:
-        deployment_id = deployments.request(session, alias, model).id
+        deployment_id = deployments.request(session, alias, model, how=DeploySpec(serve_as=serve_as)).id
     for target in targets:
         with transaction() as session:
             deployments.advance(session, deployment_id, target)
 
 
-def make_live(model: str, alias: str = ALIAS) -> None:
-    deploy(model, DeploymentStatus.STAGING, DeploymentStatus.SWAPPING, DeploymentStatus.LIVE, alias=alias)
+def make_live(model: str, alias: str = ALIAS, serve_as: ServeAs = "merged") -> None:
+    way = (DeploymentStatus.STAGING, DeploymentStatus.SWAPPING, DeploymentStatus.LIVE)
+    deploy(model, *way, alias=alias, serve_as=serve_as)
 
 
 def files(job_id: str) -> set[str]:

@@ -52,8 +52,18 @@ def status_of(job_id: str) -> JobStatus:
     return JobStatus(read(job_id).status)
 
 
-def new_model(model_id: str) -> str:
-    """A registered model's id."""
+def new_model(model_id: str, *, adapter_of: str | None = None) -> str:
+    """A registered model's id; with `adapter_of` it can also be served as an adapter on that base."""
+    rank = None if adapter_of is None else 16
     with transaction() as session:
-        deployments.register_model(session, model_id, stage="base", base_model="m", location="/m", manifest={})
+        deployments.register_model(
+            session,
+            model_id,
+            stage="base",
+            base_model="m",
+            location="/m",
+            manifest={},
+            base_id=adapter_of,
+            adapter_rank=rank,
+        )
     return model_id

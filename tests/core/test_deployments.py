@@ -10,6 +10,7 @@ from core import deployments
 from core.db import transaction
 from core.errors import Conflict, NotFound
 from core.models import Deployment, Model
+from core.spec import DeploySpec, GateSpec, ServeAs, SplitSpec
 from core.states import DeploymentStatus
 from tests.core.sessions import new_job, new_model
 
@@ -23,15 +24,20 @@ STAGING, SWAPPING, LIVE, FAILED = (
 )
 
 
-def request(model_id: str, alias: str = ALIAS) -> str:
+def request(model_id: str, alias: str = ALIAS, serve_as: ServeAs = "merged") -> str:
     with transaction() as session:
-        return deployments.request(session, alias, model_id).id
+        return deployments.request(session, alias, model_id, how=DeploySpec(serve_as=serve_as)).id
 
 
 def advance(deployment_id: str, *targets: DeploymentStatus) -> None:
     for target in targets:
         with transaction() as session:
             deployments.advance(session, deployment_id, target)
+
+
+def row(deployment_id: str) -> Deployment:
+    with transaction() as session:
+        return deployments.get(session, deployment_id)
 
 
 def desired_model(alias: str = ALIAS) -> str | None:
@@ -41,8 +47,7 @@ def desired_model(alias: str = ALIAS) -> str | None:
 
 
 def status_of(deployment_id: str) -> DeploymentStatus:
-    with transaction() as session:
-        return DeploymentStatus(deployments.get(session, deployment_id).status)
+    return DeploymentStatus(row(deployment_id).status)
 
 
 def test_registering_a_model_again_changes_nothing() -> None:
@@ -51,6 +56,15 @@ def test_registering_a_model_again_changes_nothing() -> None:
         deployments.register_model(session, "a", stage="x", base_model="y", location="/z", manifest={})
         assert deployments.get_model(session, "a").location == "/m"
         assert session.scalar(select(func.count()).select_from(Model)) == 1
+
+
+def test_a_base_model_that_has_moved_is_found_at_its_new_place() -> None:
+    for location in ("/old", "/new"):
+        with transaction() as session:
+            deployments.register_base(session, "base:m:1f3a9c2e", base_model="m", location=location)
+    with transaction() as session:
+        [model] = session.scalars(select(Model))
+        assert (model.id, model.stage, model.location) == ("base:m:1f3a9c2e", "base", "/new")
 
 
 def test_an_unknown_model_cannot_be_deployed() -> None:
@@ -70,6 +84,47 @@ def test_asking_at_the_same_time_makes_one_deployment() -> None:
     new_model("a")
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(request, ["a"] * 8))) == 1
+
+
+def test_the_same_model_served_in_another_way_is_another_wish() -> None:
+    model = new_model("a", adapter_of=new_model("b"))
+    merged, adapter = request(model), request(model, serve_as="adapter")
+    assert (row(merged).weights_id, row(adapter).weights_id) == ("a", "b")
+    assert request(model, serve_as="adapter") == adapter
+
+
+def test_another_gate_or_split_is_the_same_wish() -> None:
+    new_model("a")
+    first = request("a")
+    how = DeploySpec(gate=GateSpec(drain_s=1), split=SplitSpec(percent=1))
+    with transaction() as session:
+        assert deployments.ask(session, ALIAS, "a", how=how)[0].id == first
+    assert (row(first).gate["drain_s"], row(first).split) == (None, None)
+
+
+@pytest.mark.parametrize("base", [None, "unknown"])
+def test_a_model_without_an_adapter_cannot_be_served_as_one(base: str | None) -> None:
+    new_model("a", adapter_of=base)
+    with pytest.raises(Conflict, match="'a' has no adapter: deploy it with serve_as `merged`"):
+        request("a", serve_as="adapter")
+
+
+def test_two_wishes_for_one_alias_at_once_queue_and_the_newest_wins() -> None:
+    models = [new_model(name) for name in "abcd"]
+    with ThreadPoolExecutor(4) as pool:
+        ids = list(pool.map(request, models))
+    with transaction() as session:
+        places = deployments.places(session)
+    in_order = sorted(ids, key=lambda each: row(each).seq)
+    assert places == {each: place for place, each in enumerate(in_order)}
+    for each in in_order:
+        with transaction() as session:
+            found = deployments.next_open(session)
+        assert found is not None
+        assert found[0].id == each
+        advance(each, STAGING, SWAPPING, LIVE)
+    assert [status_of(each) for each in in_order] == [DeploymentStatus.SUPERSEDED] * 3 + [LIVE]
+    assert desired_model() == row(in_order[-1]).model_id
 
 
 def test_a_failed_deployment_can_be_asked_for_again() -> None:
@@ -95,9 +150,7 @@ def test_a_live_deployment_supersedes_the_one_before() -> None:
     advance(second, STAGING, SWAPPING, LIVE)
     assert (status_of(first), status_of(second)) == (DeploymentStatus.SUPERSEDED, LIVE)
     with transaction() as session:
-        [(deployment, model)] = deployments.live(session)
-        assert (deployment.id, model.id) == (second, "b")
-        assert deployment.live_at is not None
+        assert deployments.get(session, second).live_at is not None
 
 
 def test_a_jobs_model_that_was_live_is_replaced_once_another_is_wanted() -> None:

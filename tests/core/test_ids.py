@@ -5,7 +5,7 @@ import re
 import pytest
 
 from core.db import driver_url
-from core.ids import model_name, new_id
+from core.ids import base_model_id, model_name, new_id
 
 
 def test_an_id_is_its_prefix_and_24_random_characters() -> None:
@@ -24,6 +24,11 @@ def test_an_id_is_its_prefix_and_24_random_characters() -> None:
 )
 def test_a_tuned_model_is_named_by_base_project_suffix_and_job(base: str, name: str) -> None:
     assert model_name(base, "default", "tuned", "ftjob-abcdefghijkl", "chat") == name
+
+
+@pytest.mark.parametrize("base", ["Qwen/Qwen2.5-3B", "../Qwen2.5-3B/", "/models/Qwen2.5-3B"])
+def test_a_base_model_is_named_by_its_own_name_and_a_digest(base: str) -> None:
+    assert base_model_id(base, "1f3a9c2e") == "base:Qwen2.5-3B:1f3a9c2e"
 
 
 @pytest.mark.parametrize("url", ["postgres://h/d", "postgresql://h/d", "postgresql+psycopg://h/d"])

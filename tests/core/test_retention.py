@@ -18,7 +18,7 @@ from core.errors import Conflict
 from core.job_files import checkpoints, jobs_root, models_root
 from core.models import Deployment, Event, Model
 from core.retention import prune_checkpoints, sweep
-from core.spec import KeepSpec
+from core.spec import DeploySpec, KeepSpec
 from core.states import DeploymentStatus, JobStatus
 from tests.conftest import Services
 from tests.core.kept_files import (
@@ -305,9 +305,7 @@ def test_a_folder_that_is_served_under_the_name_of_a_base_model_stays() -> None:
     job_id = ended_job(merged="last")
     folder, before = models_root() / job_id / CHAT, files(job_id)
     with transaction() as session:
-        deployments.register_model(
-            session, "base:x", stage="base", base_model="x", location=str(folder.resolve()), manifest={}
-        )
+        deployments.register_base(session, "base:x", base_model="x", location=str(folder.resolve()))
     make_live("base:x")
     sweep()
     assert files(job_id) == before
@@ -316,6 +314,56 @@ def test_a_folder_that_is_served_under_the_name_of_a_base_model_stays() -> None:
     sweep()
     assert files(job_id) == before - {f"{CHAT}/model"}
     assert removed("base:x")
+
+
+def weights_of_another_job() -> tuple[str, str]:
+    """A job whose first stage's model is the base of another job's adapter, and that adapter's model."""
+    job_id = ended_job(merged="last")
+    folder = str((models_root() / job_id / CHAT).resolve())
+    with transaction() as session:
+        deployments.register_model(session, "base:x", stage="base", base_model="x", location=folder, manifest={})
+    return job_id, write_model(queued_job(), TOOLS, adapter_of="base:x")
+
+
+@pytest.mark.parametrize("way", [(), (STAGING, SWAPPING, LIVE)], ids=lambda way: f"{way[-1:]}")
+def test_the_weights_that_a_deployed_adapter_goes_on_stay(way: tuple[DeploymentStatus, ...]) -> None:
+    job_id, adapter = weights_of_another_job()
+    before = files(job_id)
+    deploy(adapter, *way, serve_as="adapter")
+    sweep()
+    assert files(job_id) == before
+    assert not removed("base:x")
+
+
+def test_the_weights_of_the_adapter_that_was_live_before_stay_for_a_rollback() -> None:
+    job_id, adapter = weights_of_another_job()
+    before = files(job_id)
+    make_live(adapter, serve_as="adapter")
+    make_live(adapter, serve_as="merged")
+    sweep()
+    assert files(job_id) == before
+    make_live(new_model("other"))
+    sweep()
+    assert files(job_id) == before - {f"{CHAT}/model"}
+
+
+def test_an_adapter_whose_weights_were_removed_is_refused_by_their_name() -> None:
+    _, adapter = weights_of_another_job()
+    sweep()
+    with pytest.raises(Conflict, match="'base:x' was removed"):
+        deploy(adapter, serve_as="adapter")
+    deploy(adapter)
+
+
+def test_a_sweep_and_a_request_for_an_adapter_on_the_model_take_turns() -> None:
+    job_id, adapter = weights_of_another_job()
+    with ThreadPoolExecutor(1) as pool:
+        with transaction() as session:
+            deployments.request(session, ALIAS, adapter, how=DeploySpec(serve_as="adapter"))
+            marked = pool.submit(mark, job_id)
+            wait_until(waits_for_a_lock)
+        assert marked.result(10) == []
+    assert not removed("base:x")
 
 
 def test_deploying_a_removed_model_says_what_happened_to_it() -> None:

@@ -13,12 +13,14 @@ from bench.gateway_process import free_port
 from core import deployments
 from core.db import transaction
 from core.models import Deployment
+from core.spec import DeploySpec
 from core.states import DeploymentStatus
 from tests.waiting import wait_until
 
-__all__ = ["Gateway", "alive", "ask_for", "deploy", "free_port", "kill", "outcome"]
+__all__ = ["free_port"]
 ALIAS = "tunesmith"
 LIVE_WITHIN_S = 150
+MERGED = DeploySpec()
 ENDED = (DeploymentStatus.LIVE, DeploymentStatus.FAILED)
 
 
@@ -50,25 +52,57 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def ask_for(model_id: str, path: Path, job_id: str | None = None) -> str:
-    """Register the model and ask for it to be live; the deployment's id."""
+def register(
+    model_id: str,
+    path: Path,
+    *,
+    base_id: str | None = None,
+    adapter_rank: int | None = None,
+    canary: dict[str, Any] | None = None,
+) -> None:
+    """Make a model folder known."""
     with transaction() as session:
         deployments.register_model(
-            session, model_id, stage="base", base_model=str(path), location=str(path), manifest={}
+            session,
+            model_id,
+            stage="base",
+            base_model=str(path),
+            location=str(path),
+            manifest={},
+            base_id=base_id,
+            adapter_rank=adapter_rank,
+            canary=canary,
         )
-        return deployments.request(session, ALIAS, model_id, job_id).id
 
 
-def outcome(deployment_id: str) -> Deployment | None:
-    """The deployment once it is live or failed."""
+def ask_for(
+    model_id: str, path: Path, job_id: str | None = None, *, alias: str = ALIAS, how: DeploySpec = MERGED
+) -> str:
+    """Ask for the model to be live, registered first if it is not; the deployment's id."""
+    register(model_id, path)
     with transaction() as session:
-        found = deployments.get(session, deployment_id)
-        return found if found.status in ENDED else None
+        return deployments.request(session, alias, model_id, job_id, how=how).id
 
 
-def deploy(model_id: str, path: Path) -> Deployment:
-    """Ask for the model and wait for what becomes of it."""
-    deployment_id = ask_for(model_id, path)
-    found = wait_until(lambda: outcome(deployment_id), LIVE_WITHIN_S, 0.05)
+def status_of(deployment_id: str) -> DeploymentStatus:
+    """Where the deployment is now."""
+    with transaction() as session:
+        return DeploymentStatus(deployments.get(session, deployment_id).status)
+
+
+def ended(deployment_id: str, within_s: float = LIVE_WITHIN_S) -> Deployment:
+    """The deployment once it is live or failed."""
+
+    def look() -> Deployment | None:
+        with transaction() as session:
+            found = deployments.get(session, deployment_id)
+            return found if found.status in ENDED else None
+
+    found = wait_until(look, within_s, 0.05)
     assert found is not None
     return found
+
+
+def deploy(model_id: str, path: Path, *, alias: str = ALIAS, how: DeploySpec = MERGED) -> Deployment:
+    """Ask for the model and wait for what becomes of it."""
+    return ended(ask_for(model_id, path, alias=alias, how=how))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tunesmith_vllm.checkpoint import Checkpoint, Incompatible, Refused, read, weights
-from tunesmith_vllm.validate import check_compatible, check_tensors
+from tunesmith_vllm.validate import check_compatible, check_own_config, check_tensors
 
 from tests.inference import checkpoints
 
@@ -19,8 +19,12 @@ def served() -> Checkpoint:
 def stage(served: Checkpoint, path: Path) -> int:
     """What the worker does, and the number of tensors it would hold."""
     new = read(path)
-    check_compatible(served, new)
-    check_tensors(served, new)
+    try:
+        check_compatible(served, new)
+        check_tensors(served, new)
+    except Incompatible:
+        check_own_config(new)
+        raise
     return len(dict(weights(new)))
 
 

@@ -1,9 +1,6 @@
 """The real gateway in front of a real vLLM: requests, swaps under load, refusals, and kill -9 of everything."""
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import openai
@@ -17,10 +14,10 @@ from core.states import DeploymentStatus
 from tests.core.sessions import new_job
 from tests.inference import checkpoints
 from tests.inference.gateway import ALIAS, Gateway, alive, ask_for, deploy, kill
+from tests.inference.traffic import Streams, greedy_all
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
-PROMPTS = [f"The {thing} is on the table, and the cat sees it. " * 6 for thing in ("book", "cup", "lamp", "key")]
 WEATHER = {
     "type": "function",
     "function": {
@@ -29,60 +26,6 @@ WEATHER = {
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
     },
 }
-
-
-def greedy(gateway: Gateway, prompt: str) -> str:
-    answer = gateway.client.completions.create(model=ALIAS, prompt=prompt, max_tokens=24, temperature=0)
-    return str(answer.choices[0].text)
-
-
-def greedy_all(gateway: Gateway) -> list[str]:
-    return [greedy(gateway, prompt) for prompt in PROMPTS]
-
-
-class Streams:
-    """Clients that stream one answer after another until they are told to stop."""
-
-    def __init__(self) -> None:
-        self.failures: list[str] = []
-        self.answers: list[str] = []
-        self._stop = threading.Event()
-
-    @contextmanager
-    def running(self, gateway: Gateway, clients: int) -> Iterator["Streams"]:
-        threads = [threading.Thread(target=self._stream, args=(gateway,)) for _ in range(clients)]
-        for thread in threads:
-            thread.start()
-        try:
-            wait_until(lambda: len(self.answers) >= clients, 100)
-            yield self
-        finally:
-            self._stop.set()
-            for thread in threads:
-                thread.join(100)
-
-    def wait_for_more(self, answers: int) -> None:
-        target = len(self.answers) + answers
-        wait_until(lambda: len(self.answers) >= target, 100)
-
-    def _stream(self, gateway: Gateway) -> None:
-        client = gateway.client
-        while not self._stop.is_set():
-            try:
-                stream = client.chat.completions.create(
-                    model=ALIAS,
-                    messages=[{"role": "user", "content": "Tell me about the sea."}],
-                    max_tokens=40,
-                    stream=True,
-                    extra_body={"ignore_eos": True},
-                )
-                reasons = [chunk.choices[0].finish_reason for chunk in stream if chunk.choices]
-            except openai.OpenAIError as error:
-                self.failures.append(repr(error))
-            else:
-                if reasons[-1] != "length":
-                    self.failures.append(f"ended by {reasons[-1]} after {len(reasons)} chunks")
-                self.answers.append(str(len(reasons)))
 
 
 def test_a_chat_with_tools_is_answered_under_the_name_that_was_asked_for(gateway: Gateway) -> None:
@@ -125,7 +68,7 @@ def test_refusals_have_one_shape(gateway: Gateway) -> None:
 def test_broken_checkpoints_are_refused_while_serving_goes_on(gateway: Gateway, models: Path) -> None:
     before = greedy_all(gateway)
     with Streams().running(gateway, 2) as streams:
-        for name, (make, reason) in checkpoints.BROKEN.items():
+        for name, (make, reason) in {**checkpoints.BROKEN, "link": checkpoints.LINKED_OUT}.items():
             deployment = deploy(f"broken-{name}", make(models / f"broken-{name}"))
             assert deployment.status == "failed", name
             assert reason in str(deployment.error), (name, deployment.error)
@@ -180,16 +123,6 @@ def test_vllm_killed_comes_back_while_requests_wait(gateway: Gateway) -> None:
     for pid in gateway.vllm_pids()[:1]:
         kill(pid)
     assert greedy_all(gateway) == before
-
-
-def test_another_template_restarts_vllm_behind_the_gate(gateway: Gateway, models: Path) -> None:
-    new = checkpoints.with_another_template(models / "template")
-    with Streams().running(gateway, 2) as streams:
-        deployment = deploy("ft:template", new)
-        streams.wait_for_more(2)
-    assert (deployment.status, deployment.strategy) == ("live", "restart"), deployment.error
-    print("restart under 2 streams:", deployment.timings)
-    assert streams.failures == []
 
 
 def test_an_orderly_stop_leaves_no_process(gateway: Gateway) -> None:

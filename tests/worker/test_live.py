@@ -9,12 +9,14 @@ from core import deployments, jobs, runs
 from core.db import transaction
 from core.errors import LeaseLost
 from core.models import Deployment
+from core.settings import get_settings
+from core.spec import DeploySpec
 from core.states import DeploymentStatus, JobStatus
-from tests.core.sessions import new_model, status_of
+from tests.core.sessions import new_model, read, status_of
 from tests.waiting import wait_until
 from tests.worker.programs import new_keeper
 from worker.lease import Stopped
-from worker.live import LiveModel
+from worker.live import LiveModel, longest_wait_s
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -29,7 +31,7 @@ def test_a_run_that_lost_its_lease_asks_for_nothing() -> None:
     with transaction() as session:
         runs.stopped(session, keeper.lease, "taken away by the test")
     with pytest.raises(LeaseLost):
-        LiveModel(keeper).deploy(new_model("m"))
+        LiveModel(keeper).deploy(new_model("m"), DeploySpec())
     assert statuses() == []
 
 
@@ -39,14 +41,14 @@ def test_a_cancelled_job_asks_for_nothing_though_its_run_has_not_noticed_yet() -
         jobs.cancel(session, keeper.lease.job_id)
     assert keeper.stop_reason is None
     with pytest.raises(Stopped, match="the job is cancelling"):
-        LiveModel(keeper).deploy(new_model("m"))
+        LiveModel(keeper).deploy(new_model("m"), DeploySpec())
     assert statuses() == []
 
 
 def test_a_job_cancelled_while_it_waits_for_the_gateway_does_not_go_live_later() -> None:
     keeper, model = new_keeper(watch_s=0.1), new_model("m")
     with ThreadPoolExecutor(1) as pool:
-        deployed = pool.submit(LiveModel(keeper).deploy, model)
+        deployed = pool.submit(LiveModel(keeper).deploy, model, DeploySpec())
         wait_until(lambda: statuses() == [DeploymentStatus.PENDING])
         with transaction() as session:
             jobs.cancel(session, keeper.lease.job_id)
@@ -57,3 +59,32 @@ def test_a_job_cancelled_while_it_waits_for_the_gateway_does_not_go_live_later()
     assert statuses() == [DeploymentStatus.SUPERSEDED]
     with transaction() as session:
         assert deployments.next_open(session) is None
+
+
+def test_it_asks_as_the_job_says_and_tells_how_it_was_done() -> None:
+    keeper, model = new_keeper(), new_model("m")
+    how = DeploySpec.model_validate({"gate": {"drain_s": 5, "on_timeout": "fail"}, "split": {"percent": 20}})
+    with ThreadPoolExecutor(1) as pool:
+        deployed = pool.submit(LiveModel(keeper).deploy, model, how)
+        wait_until(lambda: statuses() == [DeploymentStatus.PENDING])
+        with transaction() as session:
+            [deployment] = session.scalars(select(Deployment))
+            asked = (deployment.serve_as, deployment.gate["on_timeout"], (deployment.split or {})["percent"])
+        for target in (DeploymentStatus.STAGING, DeploymentStatus.SWAPPING, DeploymentStatus.TRIAL):
+            with transaction() as session:
+                deployments.advance(session, deployment.id, target)
+        wait_until(lambda: read(keeper.lease.job_id).progress)
+        progress = {"program": "trial", "done": 0, "total": 3600, "unit": "s"}
+        assert read(keeper.lease.job_id).progress == progress, "a trial that goes on does not stall the job"
+        with transaction() as session:
+            done = {"strategy": "in_place", "reason": "same shapes", "timings": {"commit_s": 0.2}}
+            deployments.advance(session, deployment.id, DeploymentStatus.LIVE, **done)  # type: ignore[arg-type]
+        assert deployed.result(10) == {"strategy": "in_place", "reason": "same shapes", "commit_s": 0.2}
+    assert asked == ("merged", "fail", 20)
+
+
+def test_it_waits_for_the_drain_and_the_trial_besides_the_loading() -> None:
+    settings = get_settings()
+    assert longest_wait_s(DeploySpec()) == settings.deploy_timeout_s + settings.drain_timeout_s
+    how = DeploySpec.model_validate({"gate": {"drain_s": 5}, "split": {"max_s": 7200}})
+    assert longest_wait_s(how) == settings.deploy_timeout_s + 5 + 7200

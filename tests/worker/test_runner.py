@@ -19,6 +19,7 @@ from core.states import DeploymentStatus, JobStatus
 from core.storage import model_location, resolve, stage_dir, write_json
 from tests.conftest import Services
 from tests.core.sessions import claim, new_model, read, status_of
+from tests.waiting import wait_until
 from tests.worker.conftest import TINY_BASE
 from tests.worker.programs import endless_rows, postgres_away, program_of
 from worker.artefacts import Artefacts
@@ -57,7 +58,7 @@ def leave_all(job_id: str, *, measured: Iterable[str]) -> None:
     """Everything trained and merged, and these measured."""
     leave(job_id, "base", *(["evaluate"] if "base" in measured else []))
     for stage in STAGES:
-        leave(job_id, stage, "prepare", "sft", "merge", *(["evaluate"] if stage in measured else []))
+        leave(job_id, stage, "prepare", "sft", "merge", "canary", *(["evaluate"] if stage in measured else []))
 
 
 def make_live(model_id: str, job_id: str | None = None) -> None:
@@ -126,6 +127,39 @@ def test_another_machine_fetches_a_hub_model_for_itself(tmp_path: Path, monkeypa
     run = JobRun(spec, LeaseKeeper(lease))
     run._fetch_base()
     assert run.artefacts.base_path == snapshot
+
+
+def test_a_stages_model_is_registered_with_the_base_that_its_adapter_is_for() -> None:
+    spec = spec_of()
+    lease = claimed(spec)
+    leave_all(lease.job_id, measured=[])
+    write_json(resolve(model_location(lease.job_id, "tools")) / "manifest.json", {"adapter": {"rank": 32}})
+    artefacts = Artefacts(lease.job_id, spec)
+    with transaction() as session:
+        for stage in spec.stages:
+            artefacts.register(session, lease, stage, {"calls": [stage.name]})
+    with transaction() as session:
+        base, chat, tools = session.scalars(select(Model).order_by(Model.seq))
+        assert (base.id, base.location) == (artefacts.base_id, str(TINY_BASE))
+        assert (chat.base_id, chat.adapter_rank) == (base.id, None), "merged by a version that wrote no adapter"
+        assert (tools.base_id, tools.adapter_rank) == (base.id, 32)
+        assert (base.canary, chat.canary, tools.canary) == (None, {"calls": ["chat"]}, {"calls": ["tools"]})
+
+
+def test_the_base_is_deployed_merged_and_without_a_trial_whatever_the_job_asks_for_its_models() -> None:
+    deploy = {"serve_as": "adapter", "split": {"percent": 20}, "gate": {"drain_s": 7}}
+    spec = JobSpec.model_validate({**spec_of().model_dump(), "deploy": deploy})
+    lease = claimed(spec)
+    leave_all(lease.job_id, measured=[])
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(run_job, lease)
+        wait_until(deployed)
+        with transaction() as session:
+            [asked] = session.scalars(select(Deployment))
+            jobs.cancel(session, lease.job_id)
+        ended.result(20)
+    assert asked.model_id.startswith("base:tiny-base:")
+    assert (asked.serve_as, asked.split, asked.gate["drain_s"]) == ("merged", None, 7)
 
 
 # ------------------------------------------------------------------ the guard

@@ -25,6 +25,7 @@ from worker.stages.mix import source_rows
 from worker.stages.render import IGNORED, load_tokenizer, tokenize
 from worker.stages.run_dir import Exit, RunDir, StageFailure, run_program
 from worker.stages.scores import Answer, Graded, grade, rate, summarise
+from worker.stages.wire import wire
 
 T = TypeVar("T")
 SEVEN_TOOLS = Path(__file__).parent.parent / "suites" / "seven_tools.json"
@@ -140,28 +141,6 @@ async def _prompt(endpoint: Endpoint, prompt: str, tools: list[dict[str, Any]]) 
 
 async def _all(calls: Sequence[Awaitable[T]]) -> list[T]:
     return list(await asyncio.gather(*calls))
-
-
-def wire(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Internal messages in OpenAI's wire form: call arguments as JSON strings, and ids that tie results to calls."""
-    out: list[dict[str, Any]] = []
-    ids: list[str] = []
-    for index, message in enumerate(messages):
-        sent = {key: value for key, value in message.items() if key in ("role", "content", "name", "tool_call_id")}
-        if message.get("tool_calls"):
-            ids = [f"call_{index}_{number}" for number in range(len(message["tool_calls"]))]
-            sent["tool_calls"] = [
-                {"id": id_, "type": "function", "function": _wire_function(call["function"])}
-                for id_, call in zip(ids, message["tool_calls"], strict=True)
-            ]
-        elif message["role"] == "tool" and "tool_call_id" not in sent:
-            sent["tool_call_id"] = ids.pop(0) if ids else f"call_{index}"
-        out.append(sent)
-    return out
-
-
-def _wire_function(function: dict[str, Any]) -> dict[str, str]:
-    return {"name": function["name"], "arguments": json.dumps(function["arguments"], ensure_ascii=False)}
 
 
 def _arguments(text: str) -> Any:

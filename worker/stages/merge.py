@@ -1,7 +1,8 @@
 """Stage program: base + adapter -> a merged 16-bit model, tensor by tensor in float32, written whole or not at all.
 
-No model object and no GPU: memory holds one shard at a time.  The base's own config files are kept, and
-`generation_config.json` stops at the end of a chat turn, or the tuned model would never stop.
+Beside it, in `adapter/`, are the adapters of the job's stages so far as one (`worker.stages.adapters`): on the job's
+base it makes the same model.  No model object and no GPU: memory holds one shard at a time.  The base's own config
+files are kept, and `generation_config.json` stops at the end of a chat turn, or the tuned model would never stop.
 """
 
 import hashlib
@@ -16,10 +17,10 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from core.storage import new_directory, read_json, write_json
+from worker.stages.adapters import CONFIG, PREFIX, Adapter, concatenate, read_adapter
 from worker.stages.run_dir import Exit, RunDir, StageFailure, StageRun, run_program
 
 TURN_END = "<|im_end|>"
-_PREFIX = "base_model.model."
 _NOT_COPIED = (".safetensors", ".bin", ".pt", ".pth", ".gguf", "manifest.json")
 
 
@@ -28,20 +29,18 @@ def main(run: RunDir) -> None:
     spec, started = run.spec(), time.monotonic()
     target = Path(spec.output)
     with new_directory(target, below=run.path) as folder:  # so that only the newest run can publish
-        merged = merge(Path(spec.model), run.path / "adapter", folder)
+        adapter = read_adapter(run.path / "adapter")
+        merged = merge(Path(spec.model), adapter, folder)
         stop_ids = write_config(Path(spec.model), folder)
-        write_json(folder / "manifest.json", manifest(spec, run, folder, merged, stop_ids))
+        rank = write_adapter(spec, adapter, folder / "adapter")
+        write_json(folder / "manifest.json", manifest(spec, run, folder, merged, stop_ids, rank))
         run.check_newest()
     run.finish("merge", {"tensors": merged, "merge_s": round(time.monotonic() - started, 3)})
 
 
-def merge(base: Path, adapter: Path, target: Path) -> int:
+def merge(base: Path, adapter: Adapter, target: Path) -> int:
     """Write every shard of the base with the adapter's update added; returns how many tensors changed."""
-    config = read_json(adapter / "adapter_config.json")
-    if config.get("use_dora") or config.get("modules_to_save"):
-        raise StageFailure(Exit.FAILED, "unsupported_adapter", "only plain LoRA adapters can be merged")
-    rank = config["r"] ** 0.5 if config.get("use_rslora") else config["r"]
-    updates = _Updates(load_file(adapter / "adapter_model.safetensors"), config["lora_alpha"] / rank)
+    updates = _Updates(load_file(adapter.weights), adapter.scale)
     for shard in sorted(base.glob("*.safetensors")):
         with safe_open(shard, "pt") as tensors:
             merged = {name: updates.apply(name, tensors.get_tensor(name)) for name in tensors.keys()}  # noqa: SIM118
@@ -59,15 +58,15 @@ class _Updates:
     def __init__(self, weights: dict[str, torch.Tensor], scale: float) -> None:
         self.weights, self.scale, self.applied = weights, scale, 0
         suffix = ".lora_A.weight"
-        self.unused = {k.removeprefix(_PREFIX).removesuffix(suffix) for k in weights if k.endswith(suffix)}
+        self.unused = {k.removeprefix(PREFIX).removesuffix(suffix) for k in weights if k.endswith(suffix)}
 
     def apply(self, name: str, weight: torch.Tensor) -> torch.Tensor:
         """`weight + scale * B @ A`, computed in float32 and returned in the weight's own type."""
         module = name.removesuffix(".weight")
-        down = self.weights.get(f"{_PREFIX}{module}.lora_A.weight")
+        down = self.weights.get(f"{PREFIX}{module}.lora_A.weight")
         if down is None:
             return weight
-        up = self.weights[f"{_PREFIX}{module}.lora_B.weight"]
+        up = self.weights[f"{PREFIX}{module}.lora_B.weight"]
         self.unused.discard(module)
         self.applied += 1
         return (weight.float() + self.scale * (up.float() @ down.float())).to(weight.dtype)
@@ -90,7 +89,22 @@ def write_config(base: Path, target: Path) -> list[int]:
     return stop_ids
 
 
-def manifest(spec: StageRun, run: RunDir, folder: Path, merged: int, stop_ids: list[int]) -> dict[str, Any]:
+def write_adapter(spec: StageRun, own: Adapter, target: Path) -> int | None:
+    """Write the adapters of the stages up to this one as one, and return its rank.
+
+    None, and nothing written, where the stage before was merged by a version that wrote none.
+    """
+    if spec.earlier_adapter is None:
+        return concatenate([own], spec.tokenizer, target)
+    earlier = Path(spec.earlier_adapter)
+    if not (earlier / CONFIG).exists():
+        return None
+    return concatenate([read_adapter(earlier), own], spec.tokenizer, target)
+
+
+def manifest(
+    spec: StageRun, run: RunDir, folder: Path, merged: int, stop_ids: list[int], adapter_rank: int | None
+) -> dict[str, Any]:
     """What the model is and what it was made of, with a digest of every file."""
     return {
         "model": spec.model_name,
@@ -101,8 +115,13 @@ def manifest(spec: StageRun, run: RunDir, folder: Path, merged: int, stop_ids: l
         "rows": read_json(run.path / "prepare.json"),
         "merged_tensors": merged,
         "stop_token_ids": stop_ids,
-        "files": {file.name: _sha256(file) for file in sorted(folder.iterdir())},
+        "files": _digests(folder),
+        "adapter": None if adapter_rank is None else {"rank": adapter_rank, "files": _digests(folder / "adapter")},
     }
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {file.name: _sha256(file) for file in sorted(folder.iterdir()) if file.is_file()}
 
 
 def _sha256(file: Path) -> str:

@@ -60,6 +60,8 @@ class StageRun(Spec):
     """Folder of the 16-bit model to start from: the base, or the merged model of the stage before."""
     tokenizer: str
     """Folder of the base: its tokenizer, template and limits hold for every stage."""
+    earlier_adapter: str | None = None
+    """Folder of the adapter that makes `model` of the base; None for the first stage, whose `model` is the base."""
     model_name: str
     """Public name that the merged model will have."""
     data_root: str

@@ -5,6 +5,8 @@ POST /v1/swap/stage             {"path": …}: read and check while serving; 422
 POST /v1/swap/commit            pause, copy, clear the prefix cache, resume
 POST /v1/swap/rollback          the same, back to the weights served before
 POST /v1/swap/discard           free what was staged
+POST /v1/swap/sleep             give the memory of weights and cache back; says how much that was
+POST /v1/swap/wake              {"path": …}: take it again, with the weights of this folder
 POST /v1/swap/adapters/load     {"name": …, "path": …}: serve a LoRA adapter of the served weights under the name
 POST /v1/swap/adapters/unload   {"name": …}
 """
@@ -21,9 +23,10 @@ from fastapi.responses import JSONResponse
 from vllm.entrypoints.serve.lora.protocol import LoadLoRAAdapterRequest, UnloadLoRAAdapterRequest
 
 from tunesmith_vllm.adapter import check_adapter
-from tunesmith_vllm.checkpoint import Refused, read
+from tunesmith_vllm.checkpoint import Incompatible, Refused, read
 from tunesmith_vllm.generation import apply_generation_config
 from tunesmith_vllm.paths import NotAllowed, confined, roots_of
+from tunesmith_vllm.validate import check_compatible, check_tensors
 
 POLL_S = 0.02
 router = APIRouter(prefix="/v1/swap")
@@ -95,6 +98,40 @@ async def discard(request: Request) -> JSONResponse:
     async with state.swap_lock:
         await state.swap_engine.collective_rpc("swap_discard")
         return JSONResponse(await _status(state.swap_engine))
+
+
+@router.post("/sleep")
+async def sleep(request: Request) -> JSONResponse:
+    """Give back what can be: on a CPU that is nothing, though vLLM answers as if it were."""
+    state = request.app.state
+    async with state.swap_lock:
+        before = sum(await state.swap_engine.collective_rpc("swap_free_bytes"))
+        await state.swap_engine.sleep(level=2, mode="wait")
+        freed = sum(await state.swap_engine.collective_rpc("swap_free_bytes")) - before
+    return JSONResponse({"freed_bytes": freed})
+
+
+@router.post("/wake")
+async def wake(request: Request) -> JSONResponse:
+    """Serve again, with the weights of a folder that is checked before anything is done."""
+    state, body = request.app.state, await request.json()
+    engine = state.swap_engine
+    async with state.swap_lock:
+        try:
+            path = confined(body["path"], state.swap_roots)
+            new = await asyncio.to_thread(read, path)
+            check_compatible(state.swap_checkpoint, new)
+            check_tensors(state.swap_checkpoint, new)
+        except (NotAllowed, Refused, Incompatible) as refusal:
+            return _refusal(refusal)
+        await engine.wake_up(["weights"])
+        await engine.collective_rpc("swap_restore", args=(str(path),))
+        await engine.wake_up(["kv_cache"])
+        cleared = await engine.reset_prefix_cache(reset_running_requests=True)
+        await _use_generation_config(state)
+    if not cleared:
+        return _error(500, "engine_unsure", "the prefix cache could not be cleared")
+    return JSONResponse(await _status(engine))
 
 
 @router.post("/adapters/load")
@@ -177,9 +214,11 @@ async def _status(engine: Any) -> dict[str, str]:
     return found[0]
 
 
-def _refusal(reason: NotAllowed | Refused) -> JSONResponse:
+def _refusal(reason: NotAllowed | Refused | Incompatible) -> JSONResponse:
     if isinstance(reason, NotAllowed):
         return _error(403, "path_not_allowed", str(reason))
+    if isinstance(reason, Incompatible):
+        return _error(422, "checkpoint_incompatible", str(reason))
     return _error(422, "checkpoint_refused", str(reason))
 
 

@@ -4,6 +4,7 @@ Stage reads and checks a checkpoint in a thread while requests run; commit copie
 engine is paused; rollback loads the folder served before, and restore the one that a failed exchange began with.
 """
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,13 @@ class StagedSwap:
         """Load the folder that was served before a failed exchange, and forget it.  The engine must be paused."""
         self._swap_load(Path(path))
         self._swap_adopt(Path(path), previous=None)
+
+    def swap_free_bytes(self) -> int:
+        """Free memory of the device, or where that is the CPU, how little this process takes (a negative number)."""
+        if torch.cuda.is_available():
+            return int(torch.cuda.mem_get_info()[0])
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return -pages * os.sysconf("SC_PAGE_SIZE")
 
     def _swap_served_checkpoint(self) -> Checkpoint:
         """What is served, as first read: a swap changes its path only, since all else must be equal."""

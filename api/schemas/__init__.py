@@ -1,0 +1,1 @@
+"""What the api takes and answers with, one file a resource."""

@@ -1,0 +1,39 @@
+"""A model that can be deployed."""
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, Field
+
+from api.schemas.times import unix_seconds
+from core.models import Model
+
+
+class ModelView(BaseModel):
+    """A model that can be deployed, or could be until it was removed."""
+
+    id: str
+    object: Literal["model"] = "model"
+    job_id: str | None
+    stage: str
+    base_model: str
+    location: str = Field(description="folder, below storage unless absolute")
+    manifest: dict[str, Any]
+    base_id: str | None = Field(description="the model whose weights its adapter goes on")
+    adapter_rank: int | None = Field(description="null when it has no adapter, and can be served merged only")
+    created_at: int
+    removed_at: int | None = Field(description="when its files went, by its job's `keep` rules; null while it is there")
+
+    @classmethod
+    def of(cls, model: Model) -> Self:
+        return cls(
+            id=model.id,
+            job_id=model.job_id,
+            stage=model.stage,
+            base_model=model.base_model,
+            location=model.location,
+            manifest=model.manifest,
+            base_id=model.base_id,
+            adapter_rank=model.adapter_rank,
+            created_at=unix_seconds(model.created_at),
+            removed_at=unix_seconds(model.removed_at),
+        )

@@ -1,0 +1,49 @@
+"""Projects with their limits, and workers."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field
+
+from api.schemas.times import unix_seconds
+from core.memory import GIB
+from core.models import Worker
+
+
+class ProjectChange(BaseModel, extra="forbid"):
+    """What to set; what is left out stays, and null lifts a limit."""
+
+    weight: float = Field(1.0, gt=0, le=1000, description="a project of weight 2 gets twice the workers of one of 1")
+    max_running: int | None = Field(None, ge=0, description="jobs at once")
+    gpu_hours: float | None = Field(None, ge=0, description="hours of workers in all; running jobs are paused there")
+
+
+class ProjectView(BaseModel):
+    """A project, its limits and what it has used."""
+
+    name: str
+    object: Literal["project"] = "project"
+    weight: float
+    max_running: int | None
+    gpu_hours: float | None
+    used_gpu_hours: float
+
+
+class WorkerView(BaseModel):
+    """A worker as it last showed itself."""
+
+    name: str
+    object: Literal["worker"] = "worker"
+    device: str
+    memory_gb: float
+    job_id: str | None
+    seen_at: int
+
+    @classmethod
+    def of(cls, worker: Worker) -> Self:
+        return cls(
+            name=worker.name,
+            device=worker.device,
+            memory_gb=round(worker.memory_bytes / GIB, 1),
+            job_id=worker.job_id,
+            seen_at=unix_seconds(worker.seen_at),
+        )

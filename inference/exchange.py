@@ -1,0 +1,99 @@
+"""One request and what has been answered to it so far: all that is said about it goes through here."""
+
+import asyncio
+import re
+import secrets
+
+from starlette.types import Scope, Send
+
+from core.errors import ServiceError
+from core.http_client import Headers
+from core.passthrough import error_event
+from inference.errors import rendered
+from inference.routes import Passage
+from inference.usage import Tokens
+
+MODEL_HEADER = "x-tunesmith-model-version"
+REQUEST_ID_HEADER = "x-request-id"
+LAST_WORD_S = 1.0
+CLIENT_LEFT = 499
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+
+def request_id_of(given: bytes) -> bytes:
+    """The client's own request id when it is a sane one, else a new one."""
+    return given if _REQUEST_ID.fullmatch(given) else b"req-" + secrets.token_hex(12).encode()
+
+
+class Exchange:
+    """From the moment that the request's head is there.  Times are of the event loop's clock."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.began_s = asyncio.get_running_loop().time()
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
+        self.headers: Headers = scope["headers"]
+        by_name = dict(self.headers)
+        self.authorization = by_name.get(b"authorization", b"")
+        self.declared_length = by_name.get(b"content-length", b"")
+        self.request_id = request_id_of(by_name.get(b"x-request-id", b""))
+        self.passage: Passage | None = None
+        """The way it went, once it was let through the gate."""
+        self.status = 0
+        """Of the answer; 0 until its head is sent, 499 when the client did not wait for it."""
+        self.error: ServiceError | None = None
+        """What the gateway itself had to say instead of, or at the end of, vLLM's answer."""
+        self.client_left = False
+        self.tokens: Tokens | None = None
+        self.events = 0
+        self.first_event_s: float | None = None
+        self.last_event_s = 0.0
+        self._send = send
+
+    @property
+    def model_id(self) -> str:
+        """The version that it went to, or nothing."""
+        return self.passage.target.model_id if self.passage else ""
+
+    @property
+    def first_token_s(self) -> float | None:
+        """From the request to the first event of a stream."""
+        return None if self.first_event_s is None else self.first_event_s - self.began_s
+
+    @property
+    def token_s(self) -> float | None:
+        """From token to token of a stream; where it does not tell its tokens, every event but [DONE] counts as one."""
+        tokens = self.tokens.completion if self.tokens else self.events - 1
+        return (
+            None
+            if self.first_event_s is None or tokens < 2
+            else (self.last_event_s - self.first_event_s) / (tokens - 1)
+        )
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        """Send the head of the answer, with our headers on it."""
+        self.status = status
+        ours = [(b"x-request-id", self.request_id)]
+        if self.passage:
+            ours.append((b"x-tunesmith-model-version", self.passage.target.model_id.encode()))
+        headers = [*(header for header in headers if header[0] != b"x-request-id"), *ours]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, chunk: bytes, *, more: bool) -> None:
+        """Send a part of the answer's body, at once."""
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+
+    async def fail(self, error: ServiceError) -> None:
+        """Tell the client; within a stream that is its last event, which SDKs raise."""
+        self.error = error
+        try:
+            # A client that no longer reads must not hold its place.
+            async with asyncio.timeout(LAST_WORD_S):
+                if not self.status:
+                    status, headers, body = rendered(error)
+                    await self.begin(status, headers)
+                    await self.write(body, more=False)
+                elif self.first_event_s is not None:
+                    await self.write(error_event(error), more=False)
+        except TimeoutError:
+            return
