@@ -16,10 +16,9 @@ from bench import successors, swap_faults, swap_rounds
 from bench.deploying import Deployer
 from bench.gateway_process import Gateway
 from bench.services import KEY, Services, running_services
-from bench.swap_clients import Clients
-from bench.swap_expected import PROMPTS, Expected, expect
+from bench.swap_expected import PROMPTS, expect
+from bench.swap_rig import TWO, Rig
 
-TWO = ("one", "two")
 RESTARTED = "one-with-another-template"
 """Answers as `one` does, to prompts that are no chats."""
 
@@ -50,37 +49,34 @@ def measure(services: Services, options: argparse.Namespace) -> dict[str, Any]:
     try:
         expected = expect(gateway, deployer, TWO, options.clients, _say)
         expected.same_as(RESTARTED, TWO[0])
-        found = _exchanges(gateway, deployer, expected, options)
+        rig = Rig(gateway, deployer, expected, options.clients)
+        found = _exchanges(rig, options.swaps, options.restarts)
         if options.faults:
-            found |= swap_faults.measure(gateway, deployer, expected, TWO, options.clients, _say)
+            found |= swap_faults.measure(rig, _say)
     finally:
         gateway.stop()
     return found
 
 
-def _exchanges(gateway: Gateway, deployer: Deployer, expected: Expected, options: argparse.Namespace) -> dict[str, Any]:
-    def streaming() -> Clients:
-        return Clients(gateway.url, gateway.key, expected.prompts, options.clients)
-
-    with streaming().running() as clients:
+def _exchanges(rig: Rig, swaps: int, restarts: int) -> dict[str, Any]:
+    with rig.streaming() as clients:
         clients.wait_for_each()
-        rounds = swap_rounds.swap(deployer, clients, itertools.islice(itertools.cycle(TWO), options.swaps), _say)
-    found = swap_rounds.figures(rounds, clients, expected)
-    with streaming().running() as clients:
+        models = itertools.islice(itertools.cycle(TWO), swaps)
+        rounds = [swap_rounds.change(rig, clients, model_id, "swap", _say) for model_id in models]
+    found = swap_rounds.figures(rounds, clients, rig.expected)
+    with rig.streaming() as clients:
         clients.wait_for_each()
-        restarts = []
-        for model_id in itertools.islice(itertools.cycle((RESTARTED, TWO[1])), options.restarts):
-            restarts.append(swap_rounds.change(deployer, clients, model_id, "restart"))
-            _say(f"restart to {model_id}: {restarts[-1].timings}")
+        models = itertools.islice(itertools.cycle((RESTARTED, TWO[1])), restarts)
+        restarted = [swap_rounds.change(rig, clients, model_id, "restart", _say) for model_id in models]
     swap_s = median(each.timings["commit_s"] + each.timings["check_s"] for each in rounds)
-    restart_s = median(each.timings["gated_s"] - each.timings["drain_s"] for each in restarts)
+    restart_s = median(each.timings["gated_s"] - each.timings["drain_s"] for each in restarted)
     return found | {
         "restart_vs_swap": round(restart_s / swap_s, 1),
         "restart_s": round(restart_s, 3),
         "swap_s": round(swap_s, 3),
-        "restarts": {"number": len(restarts), **swap_rounds.outcome(clients.answers, expected)},
-        "prompts": len(expected.prompts),
-        "prompts_unsteady": len(PROMPTS) - len(expected.prompts),
+        "restarts": {"number": restarts, **swap_rounds.outcome(clients.answers, rig.expected)},
+        "prompts": len(rig.expected.prompts),
+        "prompts_unsteady": len(PROMPTS) - len(rig.expected.prompts),
     }
 
 

@@ -10,17 +10,24 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import NamedTuple
 
 import aiohttp
 
 from bench.deploying import ALIAS
 from bench.waiting import wait_until
 
-MAX_TOKENS = 128
 AGAIN_AFTER_S = 0.05
 """A client whose request failed sends the next one after this long."""
 TIMEOUT_S = 200
 MODEL_HEADER = "x-tunesmith-model-version"
+
+
+class Prompt(NamedTuple):
+    """What is asked, and for how much: the answer has just so many tokens."""
+
+    text: str
+    tokens: int
 
 
 @dataclass
@@ -28,7 +35,7 @@ class Answer:
     """What one request came to; times are of the monotonic clock.  `failure` is None for a complete answer."""
 
     client: int
-    prompt: str
+    prompt: Prompt
     sent_s: float
     first_s: float | None = None
     """When the first of its text came."""
@@ -46,7 +53,7 @@ class Answer:
 class Clients:
     """So many clients of one endpoint, in a thread of their own."""
 
-    def __init__(self, url: str, key: str, prompts: Sequence[str], count: int) -> None:
+    def __init__(self, url: str, key: str, prompts: Sequence[Prompt], count: int) -> None:
         self.answers: list[Answer] = []
         """Complete and failed ones, in the order of their ends."""
         self._url, self._key, self._prompts, self._count = url, key, prompts, count
@@ -107,8 +114,8 @@ class Clients:
 async def _ask(session: aiohttp.ClientSession, answer: Answer) -> None:
     body = {
         "model": ALIAS,
-        "prompt": answer.prompt,
-        "max_tokens": MAX_TOKENS,
+        "prompt": answer.prompt.text,
+        "max_tokens": answer.prompt.tokens,
         "temperature": 0,
         "ignore_eos": True,
         "stream": True,

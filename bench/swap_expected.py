@@ -3,12 +3,13 @@
 A prompt whose answers are not all the same there, alone and under load, would show nothing later: it is left out.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench.deploying import Deployer
 from bench.gateway_process import Gateway
-from bench.swap_clients import Answer, Clients
+from bench.swap_clients import Answer, Clients, Prompt
 
 LIVE_WITHIN_S = 300
 _SHARED = (
@@ -17,7 +18,9 @@ _SHARED = (
 ) * 4
 _THINGS = ("book", "cup", "lamp", "key", "boat", "door", "coat", "bell")
 _ENDINGS = ("What is the {} for?", "Where is the {}?")
-PROMPTS = [f"{_SHARED}\n{ending.format(thing)}\n" for ending in _ENDINGS for thing in _THINGS]
+_QUESTIONS = [ending.format(thing) for ending in _ENDINGS for thing in _THINGS]
+_TOKENS = (64, 128, 256)
+PROMPTS = [Prompt(f"{_SHARED}\n{question}\n", tokens) for question, tokens in zip(_QUESTIONS, itertools.cycle(_TOKENS))]
 ROUNDS_UNDER_LOAD = 3
 
 
@@ -25,23 +28,24 @@ ROUNDS_UNDER_LOAD = 3
 class Expected:
     """By model and prompt, the one answer; each of `prompts` tells the models apart."""
 
-    texts: dict[str, dict[str, str]]
-    prompts: list[str]
+    texts: dict[str, dict[Prompt, str]]
+    prompts: list[Prompt]
 
     def same_as(self, model_id: str, other: str) -> None:
         """A further model answers as `other` does."""
         self.texts[model_id] = self.texts[other]
 
     def is_mixed(self, answer: Answer) -> bool:
-        """Whether a complete answer is not, byte for byte, that of the model that its header names."""
-        return answer.failure is None and self.texts.get(answer.version or "", {}).get(answer.prompt) != answer.text
+        """Whether an answer is not, byte for byte, that of the model in its header; of one that broke off, as far."""
+        expected = self.texts.get(answer.version or "", {}).get(answer.prompt, "")
+        return answer.text != (expected if answer.failure is None else expected[: len(answer.text)])
 
 
 def expect(
     gateway: Gateway, deployer: Deployer, models: Sequence[str], clients: int, say: Callable[[str], None]
 ) -> Expected:
     """Start a fresh vLLM on each of the models in turn, and ask it; the last one is left running."""
-    texts: dict[str, dict[str, str]] = {}
+    texts: dict[str, dict[Prompt, str]] = {}
     steady = set(PROMPTS)
     for model_id in models:
         _start_fresh(gateway, deployer, model_id)
@@ -67,7 +71,7 @@ def _start_fresh(gateway: Gateway, deployer: Deployer, model_id: str) -> None:
         raise RuntimeError(f"{model_id} is {deployment.status} by {deployment.strategy}: {deployment.error}")
 
 
-def _answers(gateway: Gateway, clients: int, times: int) -> dict[str, set[str]]:
+def _answers(gateway: Gateway, clients: int, times: int) -> dict[Prompt, set[str]]:
     with Clients(gateway.url, gateway.key, PROMPTS, clients).running() as streaming:
         streaming.wait_for_each(times)
     if failures := [answer.failure for answer in streaming.answers if answer.failure]:

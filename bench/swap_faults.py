@@ -6,14 +6,13 @@ The phase that was hit is read from the gateway's log afterwards: one that lasts
 import random
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bench.deploying import Deployer
-from bench.gateway_process import Gateway
 from bench.swap_clients import Answer, Clients
 from bench.swap_expected import LIVE_WITHIN_S, Expected
+from bench.swap_rig import TWO, Rig
 from bench.waiting import wait_until
 
 PHASES = ("stage", "drain", "commit", "check", "live")
@@ -21,8 +20,8 @@ VICTIMS = ("vllm", "gateway")
 AIMS = 3
 """So often a phase is aimed at until it is hit."""
 BACK_WITHIN_S = 300
-_AT_ONCE_S, _LATER_S = 0.0, 0.03
-"""A kill comes at a random moment between the two after the beginning of the phase is in the log."""
+LATER_S = 0.03
+"""A kill comes at a random moment within so long after the log says that the phase has begun."""
 
 
 @dataclass(frozen=True)
@@ -32,41 +31,32 @@ class Strike:
     killed: str
     aimed: str
     phase: str
-    back_s: float
+    back_s: float | None
     """From the kill to the first text of an answer."""
     serves: str | None
-    """The model that answered in the end."""
+    """The model that answered every prompt in the end, which is the one that the rows call live."""
     deployment: str
+    """Its last status, or `stuck`."""
+    error: str | None
     lost: int
     """Requests under way at the kill that failed."""
     refused: int
     """Requests sent while there was no gateway."""
     failed_after: int
-    """Requests that failed though they were sent when there was one, and no old vLLM."""
+    """Requests that failed though they were sent to a gateway that was there, after the kill."""
     mixed: int
-    error: str | None
     ok: bool
 
 
-def measure(
-    gateway: Gateway,
-    deployer: Deployer,
-    expected: Expected,
-    models: Sequence[str],
-    clients: int,
-    say: Callable[[str], None],
-) -> dict[str, Any]:
+def measure(rig: Rig, say: Callable[[str], None]) -> dict[str, Any]:
     """Kill each victim in each phase, of a swap to whichever of the two models is not live."""
-    if deployer.live() not in models:
-        deployer.ended(deployer.ask(models[-1]), LIVE_WITHIN_S)
+    if rig.deployer.live() not in TWO:
+        rig.deployer.ended(rig.deployer.ask(rig.other()), LIVE_WITHIN_S)
     strikes: list[Strike] = []
     for victim in VICTIMS:
         for aimed in PHASES:
             for _ in range(AIMS):
-                with Clients(gateway.url, gateway.key, expected.prompts, clients).running() as streaming:
-                    streaming.wait_for_each()
-                    [model_id] = set(models) - {deployer.live()}
-                    strikes.append(_strike(victim, aimed, gateway, deployer, streaming, expected, model_id))
+                strikes.append(strike(rig, victim, aimed))
                 say(f"fault: {strikes[-1]}")
                 if strikes[-1].phase == aimed:
                     break
@@ -79,58 +69,60 @@ def measure(
     }
 
 
-def _strike(
-    victim: str,
-    aimed: str,
-    gateway: Gateway,
-    deployer: Deployer,
-    clients: Clients,
-    expected: Expected,
-    model_id: str,
-) -> Strike:
-    deployment_id = deployer.ask(model_id)
-    wait_until(lambda: aimed in _phases(gateway, deployment_id), BACK_WITHIN_S, 0.001)
-    time.sleep(random.uniform(_AT_ONCE_S, _LATER_S))
-    killed_s = time.monotonic()
-    if victim == "vllm":
-        gateway.kill_vllm()
-    else:
-        gateway.kill()
-    phase = _phases(gateway, deployment_id)[-1]
-    if victim == "gateway":
-        gateway.start()
-    up_s = time.monotonic() if victim == "gateway" else killed_s
-    deployment = deployer.ended(deployment_id, BACK_WITHIN_S)
-    live = deployer.live()
-    served = clients.wait_for_each(1, time.monotonic(), live, BACK_WITHIN_S)
-    answers = clients.overlapping(killed_s, time.monotonic())
-    failed = [answer for answer in answers if answer.failure is not None]
-    mixed = sum(map(expected.is_mixed, answers))
-    failed_after = [answer for answer in failed if answer.sent_s >= up_s]
-    return Strike(
-        killed=victim,
-        aimed=aimed,
-        phase=phase,
-        back_s=round(_first_text_after(killed_s, answers) - killed_s, 3),
-        serves=served[0].version,
-        deployment=deployment.status,
-        lost=sum(answer.sent_s < killed_s for answer in failed),
-        refused=sum(killed_s <= answer.sent_s < up_s for answer in failed),
-        failed_after=len(failed_after),
-        mixed=mixed,
-        error=deployment.error or next((answer.failure for answer in failed_after), None),
-        ok=not failed_after
-        and not mixed
-        and (deployment.status == "live" or deployment.error is not None)
-        and live == (model_id if deployment.status == "live" else live),
-    )
+def strike(rig: Rig, victim: str, aimed: str) -> Strike:
+    """Ask for the other model, kill the victim in that phase, and follow what comes of it."""
+    with rig.streaming() as clients:
+        clients.wait_for_each()
+        old, new = rig.deployer.live(), rig.other()
+        deployment_id = rig.deployer.ask(new)
+        wait_until(lambda: aimed in _phases(rig, deployment_id), BACK_WITHIN_S, 0.001)
+        time.sleep(random.uniform(0, LATER_S))
+        killed_s = time.monotonic()
+        (rig.gateway.kill_vllm if victim == "vllm" else rig.gateway.kill)()
+        phase = _phases(rig, deployment_id)[-1]
+        if victim == "gateway":
+            rig.gateway.start()
+        up_s = time.monotonic() if victim == "gateway" else killed_s
+        status, error, serves = _end(rig, clients, deployment_id)
+        seen = _seen(clients.overlapping(killed_s, time.monotonic()), killed_s, up_s, rig.expected)
+    right = {"live": serves == new, "failed": serves == old and bool(error)}
+    ok = right.get(status, False) and not seen["failed_after"] and not seen["mixed"]
+    back_s = _back_s(clients, killed_s)
+    return Strike(victim, aimed, phase, back_s, serves, status, error, **seen, ok=ok)
 
 
-def _first_text_after(killed_s: float, answers: Sequence[Answer]) -> float:
-    return min(a.first_s for a in answers if a.failure is None and a.first_s is not None and a.first_s > killed_s)
+def _end(rig: Rig, clients: Clients, deployment_id: str) -> tuple[str, str | None, str | None]:
+    """The deployment's last status and error, and the live model, once that has answered every prompt."""
+    try:
+        deployment = rig.deployer.ended(deployment_id, BACK_WITHIN_S)
+    except TimeoutError as error:
+        return "stuck", str(error), None
+    try:
+        live = rig.deployer.live()
+        clients.wait_for_each(1, time.monotonic(), live, BACK_WITHIN_S)
+    except TimeoutError as error:
+        return deployment.status, str(error), None
+    return deployment.status, deployment.error, live
 
 
-def _phases(gateway: Gateway, deployment_id: str) -> list[str]:
+def _seen(answers: list[Answer], killed_s: float, up_s: float, expected: Expected) -> dict[str, int]:
+    """What became of the requests that were under way at the kill, or sent after it."""
+    failed = [answer.sent_s for answer in answers if answer.failure is not None]
+    return {
+        "lost": sum(sent_s < killed_s for sent_s in failed),
+        "refused": sum(killed_s <= sent_s < up_s for sent_s in failed),
+        "failed_after": sum(sent_s >= up_s for sent_s in failed),
+        "mixed": sum(map(expected.is_mixed, answers)),
+    }
+
+
+def _back_s(clients: Clients, killed_s: float) -> float | None:
+    firsts = [answer.first_s for answer in clients.answers if answer.failure is None and answer.first_s is not None]
+    return min((round(first_s - killed_s, 3) for first_s in firsts if first_s > killed_s), default=None)
+
+
+def _phases(rig: Rig, deployment_id: str) -> list[str]:
     """The phases of the deployment that have begun, in their order; `live` is the last one."""
-    found = re.findall(rf"rollout\.phase deployment_id={deployment_id} phase=(\w+)", gateway.log())
-    return [*found, *(["live"] if f"deployment.live deployment_id={deployment_id}" in gateway.log() else [])]
+    log = rig.gateway.log()
+    found = re.findall(rf"rollout\.phase deployment_id={deployment_id} phase=(\w+)", log)
+    return [*found, *(["live"] if f"deployment.live deployment_id={deployment_id} " in log else [])]

@@ -1,14 +1,14 @@
 """Models exchanged one after the other under streaming clients, and what the clients see of it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 from time import monotonic
 from typing import Any
 
-from bench.deploying import Deployer
 from bench.swap_clients import Answer, Clients
 from bench.swap_expected import LIVE_WITHIN_S, Expected
+from bench.swap_rig import Rig
 
 STALL_ALLOWED_S = 0.5
 """Beyond the longest answer that had to end first."""
@@ -37,24 +37,17 @@ class Round:
         return max(answer.ended_s - answer.sent_s for answer in found if answer.version != self.model_id)
 
 
-def change(deployer: Deployer, clients: Clients, model_id: str, strategy: str) -> Round:
+def change(rig: Rig, clients: Clients, model_id: str, strategy: str, say: Callable[[str], None]) -> Round:
     """Ask for the model, and wait until it has answered every prompt; RuntimeError when it comes by another way."""
     asked_s = monotonic()
-    deployment = deployer.ended(deployer.ask(model_id), LIVE_WITHIN_S)
+    deployment = rig.deployer.ended(rig.deployer.ask(model_id), LIVE_WITHIN_S)
     live_s = monotonic()
     if (deployment.status, deployment.strategy) != ("live", strategy):
         raise RuntimeError(f"{model_id} is {deployment.status} by {deployment.strategy}: {deployment.error}")
     clients.wait_for_each(1, live_s, model_id)
-    return Round(model_id, asked_s, live_s, deployment.timings or {})
-
-
-def swap(deployer: Deployer, clients: Clients, models: Iterable[str], say: Callable[[str], None]) -> list[Round]:
-    """Exchange the weights for those of each model in turn."""
-    rounds = []
-    for number, model_id in enumerate(models, 1):
-        rounds.append(change(deployer, clients, model_id, "swap"))
-        say(f"swap {number} to {model_id}: {rounds[-1].timings}, clients waited {max(rounds[-1].waits_s(clients)):.3f}")
-    return rounds
+    changed = Round(model_id, asked_s, live_s, deployment.timings or {})
+    say(f"{strategy} to {model_id}: {changed.timings}, clients waited up to {max(changed.waits_s(clients)):.3f}")
+    return changed
 
 
 def figures(rounds: list[Round], clients: Clients, expected: Expected) -> dict[str, Any]:

@@ -1,16 +1,17 @@
 """What `python -m bench.swap` makes of the answers that its clients had."""
 
-from bench.swap_clients import Answer, Clients
+from bench.swap_clients import Answer, Clients, Prompt
 from bench.swap_expected import Expected
 from bench.swap_rounds import Round, figures, outcome
 
-EXPECTED = Expected({"old": {"p": "a"}, "new": {"p": "b"}}, ["p"])
+PROMPT = Prompt("p", 2)
+EXPECTED = Expected({"old": {PROMPT: "aa"}, "new": {PROMPT: "ab"}}, [PROMPT])
 TIMINGS = {"stage_s": 0.1, "drain_s": 0.9, "commit_s": 0.06, "check_s": 0.04, "gated_s": 1.0}
 
 
 def answer(sent_s: float, first_s: float, ended_s: float, version: str = "old", client: int = 0) -> Answer:
-    text = EXPECTED.texts[version]["p"]
-    return Answer(client, "p", sent_s, first_s, ended_s, version, text, failure=None)
+    text = EXPECTED.texts[version][PROMPT]
+    return Answer(client, PROMPT, sent_s, first_s, ended_s, version, text, failure=None)
 
 
 def clients_with(*answers: Answer) -> Clients:
@@ -22,9 +23,13 @@ def clients_with(*answers: Answer) -> Clients:
 def test_an_answer_counts_as_mixed_unless_it_is_that_of_the_model_in_its_header() -> None:
     right, wrong, unnamed, unknown = (answer(0, 1, 2) for _ in range(4))
     wrong.version, unnamed.version, unknown.text = "new", None, "aab"
-    failed = Answer(0, "p", 0.0, text="a")
-    found = outcome([right, wrong, unnamed, unknown, failed], EXPECTED)
-    assert found == {"requests": 5, "failed": 1, "mixed": 3}
+    assert outcome([right, wrong, unnamed, unknown], EXPECTED) == {"requests": 4, "failed": 0, "mixed": 3}
+
+
+def test_an_answer_that_broke_off_must_be_the_beginning_of_that_models() -> None:
+    refused, broken, switched = (Answer(0, PROMPT, 0.0, version="old") for _ in range(3))
+    broken.text, switched.text = "a", "b"
+    assert outcome([refused, broken, switched], EXPECTED) == {"requests": 3, "failed": 3, "mixed": 1}
 
 
 def test_a_stall_is_the_wait_at_the_gate_beyond_the_usual_one() -> None:
