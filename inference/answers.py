@@ -34,7 +34,7 @@ async def pass_on(answer: Answer, exchange: Exchange, echo: ModelEcho | None, *,
     exchange.tokens = tokens_in(body[-LOOKED_AT_BYTES:])
     await exchange.begin(answer.status, _with_length(headers, len(body)))
     await exchange.write(body, more=False)
-    return body if keep and len(body) <= MOST_KEPT_BYTES else None
+    return body if keep and answer.status == 200 and len(body) <= MOST_KEPT_BYTES else None
 
 
 async def _pass_events(answer: Answer, exchange: Exchange, echo: ModelEcho | None, *, keep: bool) -> bytes | None:

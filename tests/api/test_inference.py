@@ -35,3 +35,12 @@ def test_a_gateway_that_is_away_is_a_502_in_the_one_shape(services: Services, tm
     ):
         answer = client.post("/v1/chat/completions", json={})
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_failed")
+
+
+def test_a_key_for_inference_opens_nothing_else(services: Services, tmp_path: Path) -> None:
+    with running_api(services, tmp_path / "api.log", TUNESMITH_INFERENCE_KEYS="one,two") as url:
+        answers = {
+            path: httpx.get(f"{url}{path}", headers={"authorization": "Bearer two"}) for path in ("/v1/models", "/jobs")
+        }
+    assert answers["/v1/models"].json()["error"]["code"] == "upstream_failed"  # There is no gateway here.
+    assert answers["/jobs"].status_code == 401
