@@ -5,6 +5,7 @@ vLLM always serves under ENGINE_NAME, whatever model it holds, and always echoes
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,12 @@ class Served:
         return {"object": "list", "data": models}
 
 
+@lru_cache(maxsize=256)
+def _member(name: str) -> bytes:
+    """As vLLM writes it: compact, and in UTF-8."""
+    return b'"model":' + json.dumps(name, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
 class ModelEcho:
     """Replaces the engine's name by the requested one while an answer streams through.
 
@@ -45,8 +52,8 @@ class ModelEcho:
     """
 
     def __init__(self, engine_name: str, name: str) -> None:
-        self._echo = b'"model":' + json.dumps(engine_name, ensure_ascii=False).encode()
-        self._replacement = b'"model":' + json.dumps(name).encode()
+        self._echo = _member(engine_name)
+        self._replacement = _member(name)
         self._held = b""
 
     def in_whole(self, body: bytes) -> bytes:

@@ -38,9 +38,9 @@ def test_a_gateway_that_is_away_is_a_502_in_the_one_shape(services: Services, tm
 
 
 def test_a_key_for_inference_opens_nothing_else(services: Services, tmp_path: Path) -> None:
-    with running_api(services, tmp_path / "api.log", TUNESMITH_INFERENCE_KEYS="one,two") as url:
-        answers = {
-            path: httpx.get(f"{url}{path}", headers={"authorization": "Bearer two"}) for path in ("/v1/models", "/jobs")
-        }
-    assert answers["/v1/models"].json()["error"]["code"] == "upstream_failed"  # There is no gateway here.
-    assert answers["/jobs"].status_code == 401
+    env = {"TUNESMITH_INFERENCE_KEYS": "one,two", "TUNESMITH_INFERENCE_URL": f"http://127.0.0.1:{free_port()}"}
+    headers = {"authorization": "Bearer two"}
+    with running_api(services, tmp_path / "api.log", **env) as url:
+        models, jobs = httpx.get(f"{url}/v1/models", headers=headers), httpx.get(f"{url}/jobs", headers=headers)
+    assert models.json()["error"]["code"] == "upstream_failed"  # There is no gateway here.
+    assert jobs.status_code == 401
