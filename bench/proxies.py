@@ -40,12 +40,12 @@ http {{
 
 @dataclass(frozen=True)
 class Proxy:
-    """A running one; `pid` is None for the upstream itself."""
+    """A running one."""
 
     name: str
     url: str
     key: str
-    pid: int | None
+    pid: int
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,7 @@ class Proxies:
         """The upstream that answers at once."""
         port = free_port()
         argv = [sys.executable, "-m", "bench.stub", str(port)]
-        found = self._start("direct", argv, port, "/v1/models", self.env)
-        return Proxy(found.name, found.url, found.key, None)
+        return self._start("direct", argv, port, "/v1/models", self.env)
 
     def ours(self, upstream: str) -> Proxy:
         """The gateway with keys, limits, metrics and the rewriting of names."""
@@ -136,7 +135,16 @@ def install_litellm(say: Callable[[str], None]) -> None:
 
 def memory_mb(pid: int) -> float:
     """What the process and those below it hold in memory now, in MB."""
+    statuses = [Path(f"/proc/{one}/status").read_text() for one in _with_children(pid)]
+    return sum(int(status.partition("VmRSS:")[2].split()[0]) for status in statuses) * 1024 / 1e6
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds that the process and those below it have computed so far."""
+    fields = [Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split() for one in _with_children(pid)]
+    return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
+
+
+def _with_children(pid: int) -> list[int]:
     children = [int(one) for tasks in Path(f"/proc/{pid}/task").glob("*/children") for one in tasks.read_text().split()]
-    status = Path(f"/proc/{pid}/status").read_text()
-    own = int(status.partition("VmRSS:")[2].split()[0]) * 1024 / 1e6
-    return own + sum(memory_mb(child) for child in children)
+    return [pid, *(below for child in children for below in _with_children(child))]

@@ -8,7 +8,7 @@ from typing import Any
 from bench import load
 from bench.front import ALIAS
 from bench.load import Load, Report
-from bench.proxies import Proxies, Proxy, memory_mb
+from bench.proxies import Proxies, Proxy, cpu_s, memory_mb
 from bench.services import supervised
 
 CONNECTIONS = 8
@@ -21,7 +21,7 @@ CHAT = {
     "max_tokens": 64,
     "temperature": 0.7,
 }
-FIGURES = ("added_p50_ms", "added_p99_ms", "rps_vs_direct", "stream_vs_direct", "rps_vs_litellm", "memory_mb")
+FIGURES = ("added_p50_ms", "added_p99_ms", "rps_vs_direct", "stream_vs_direct", "rps_vs_litellm", "cpu_us", "memory_mb")
 
 
 def measure(rounds: int, seconds: float, say: Callable[[str], None]) -> dict[str, Any]:
@@ -49,8 +49,10 @@ def measure(rounds: int, seconds: float, say: Callable[[str], None]) -> dict[str
 
 def _round(proxy: Proxy, seconds: float) -> dict[str, float]:
     one = _send(proxy, 1, seconds)
+    began_s = cpu_s(proxy.pid)
     eight = _send(proxy, CONNECTIONS, seconds)
-    memory = {"memory_mb": memory_mb(proxy.pid)} if proxy.pid else {}
+    eight_cpu_s = cpu_s(proxy.pid) - began_s
+    memory = memory_mb(proxy.pid)
     streams = _send(proxy, CONNECTIONS, seconds, stream=True)
     return {
         "per_s_1": one.per_s,
@@ -61,7 +63,8 @@ def _round(proxy: Proxy, seconds: float) -> dict[str, float]:
         "first_event_p50_ms": streams.first_p50_ms,
         "unexpected": sum(report.unexpected(200) for report in (one, eight, streams)),
         "generator_busy": max(report.busy for report in (one, eight, streams)),
-        **memory,
+        "cpu_us": eight_cpu_s / sum(eight.statuses.values()) * 1e6,
+        "memory_mb": memory,
     }
 
 

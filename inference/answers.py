@@ -21,6 +21,7 @@ async def pass_on(answer: Answer, exchange: Exchange, echo: ModelEcho | None, *,
     headers = headers_to_return(answer)
     try:
         if answer.status == 200 and answer.header(b"content-type").startswith(EVENT_STREAM):
+            exchange.is_stream = True
             await exchange.begin(answer.status, headers)
             return await _pass_events(answer, exchange, echo, keep=keep)
         body = await answer.read_all()

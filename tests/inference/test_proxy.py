@@ -155,10 +155,12 @@ def test_a_time_limit_before_the_answer_is_a_504(vllm: Vllm) -> None:
         wait_until(lambda: vllm.left == before + 1)
 
 
-def test_a_time_limit_within_a_stream_ends_it_with_an_error_event(vllm: Vllm) -> None:
-    with running_front(vllm, request_timeout_s=0.1) as front:
-        first, last = front.post("stall").content.split(b"\n\n", 1)
-    assert first + b"\n\n" == named(EVENTS[0])
+@pytest.mark.parametrize(("do", "events"), [("stall", named(EVENTS[0])), ("stall_at_once", b"")])
+def test_a_time_limit_within_a_stream_ends_it_with_an_error_event(vllm: Vllm, do: str, events: bytes) -> None:
+    with running_front(vllm, request_timeout_s=0.2) as front:
+        content = front.post(do).content
+    assert content.startswith(events)
+    last = content.removeprefix(events)
     assert json.loads(last.removeprefix(b"data: "))["error"]["code"] == "time_limit"
 
 

@@ -83,6 +83,10 @@ class Vllm:
         writer.write(_stream_head() + _chunk(EVENTS[0]))
         await self.do_hang(reader, writer)
 
+    async def do_stall_at_once(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(_stream_head())
+        await self.do_hang(reader, writer)
+
     async def do_die(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         raise ConnectionResetError
 
