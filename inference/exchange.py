@@ -44,6 +44,9 @@ class Exchange:
         self.error: ServiceError | None = None
         """What the gateway itself had to say instead of, or at the end of, vLLM's answer."""
         self.client_left = False
+        self.is_stream = False
+        self.is_complete = False
+        """The end of the answer was sent."""
         self.tokens: Tokens | None = None
         self.events = 0
         self.first_event_s: float | None = None
@@ -81,6 +84,7 @@ class Exchange:
 
     async def write(self, chunk: bytes, *, more: bool) -> None:
         """Send a part of the answer's body, at once."""
+        self.is_complete = not more
         await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
 
     async def fail(self, error: ServiceError) -> None:
@@ -93,7 +97,7 @@ class Exchange:
                     status, headers, body = rendered(error)
                     await self.begin(status, headers)
                     await self.write(body, more=False)
-                elif self.first_event_s is not None:
+                elif self.is_stream and not self.is_complete:
                     await self.write(error_event(error), more=False)
         except TimeoutError:
             return
