@@ -44,7 +44,7 @@ def test_nothing_is_told_without_a_key(front: Front, path: str, header: str | No
 
 
 def test_health_needs_no_key(front: Front) -> None:
-    assert httpx.get(f"{front.url}/health").json()["engine"] == "serving"
+    assert httpx.get(f"{front.url}/health").json()["status"] == "ok"
 
 
 def test_a_request_over_the_places_is_told_when_to_come_back(front: Front) -> None:
