@@ -44,11 +44,10 @@ class Completions:
         exchange = Exchange(scope, send)
         try:
             self._keys.check(exchange.authorization)
-            with self._admission:
-                async with Attended(self._timeout_s) as attended:
-                    body = await self._limits.read_body(receive, exchange.declared_length)
-                    attended.watch(receive)
-                    await self._answer(exchange, Asked(body))
+            with self._admission, Attended(self._timeout_s) as attended:
+                body = await self._limits.read_body(receive, exchange.declared_length)
+                attended.watch(receive)
+                await self._answer(exchange, Asked(body))
         except ServiceError as error:
             await exchange.fail(error)
         except TimeoutError:

@@ -21,16 +21,15 @@ def client(left: asyncio.Event) -> Receive:
 
 
 async def test_time_is_up() -> None:
-    with pytest.raises(TimeoutError):
-        async with Attended(0.01):
-            await asyncio.Event().wait()
+    with pytest.raises(TimeoutError), Attended(0.01):
+        await asyncio.Event().wait()
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
 
 
 async def wait_for_ever(left: asyncio.Event) -> None:
-    async with Attended(10) as attended:
+    with Attended(10) as attended:
         attended.watch(client(left))
         await asyncio.Event().wait()
 
@@ -44,7 +43,7 @@ async def test_the_client_leaves() -> None:
 
 async def test_a_block_that_ends_by_itself_leaves_no_task_and_no_timer() -> None:
     before = asyncio.all_tasks()
-    async with Attended(10) as attended:
+    with Attended(10) as attended:
         attended.watch(client(asyncio.Event()))
         await until(lambda: attended._watch is not None)
     await asyncio.sleep(0)
