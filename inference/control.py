@@ -12,6 +12,8 @@ EXCHANGE_TIMEOUT_S = 120.0
 """A commit copies weights from host memory, and everything that ran has ended before it: a second or two."""
 READ_TIMEOUT_S = 1800.0
 """Of a large model on a slow disk."""
+DEATH_NOTICED_WITHIN_S = 1.0
+"""Whoever hears of a broken connection may stop or start vLLM: by then it is known whether vLLM ended by itself."""
 # What a running server cannot take in place, though another one started on it can.
 _NEEDS_RESTART = frozenset({"checkpoint_incompatible", "path_not_allowed", "adapters_off"})
 
@@ -78,6 +80,7 @@ class EngineControl:
                 f"vLLM did not answer {path} within {timeout_s:g} s: see {self._engine.log_path}"
             ) from error
         except (aiohttp.ClientError, ValueError) as error:
+            await self._engine.death_noticed(DEATH_NOTICED_WITHIN_S)
             raise UpstreamFailed(f"vLLM did not answer {path} ({error!r}): see {self._engine.log_path}") from error
         if answer.status == 200:
             return content

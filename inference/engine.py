@@ -99,6 +99,11 @@ class Engine:
         await process.wait()
         log.info("engine.stopped pid=%s", process.pid)
 
+    async def death_noticed(self, within_s: float) -> None:
+        """Return once `on_death` was called, or after `within_s`: a broken connection is seen before what broke it."""
+        if self._watch is not None:
+            await asyncio.wait({self._watch}, timeout=within_s)
+
     async def _until_healthy(self, process: asyncio.subprocess.Process) -> None:
         deadline = asyncio.get_running_loop().time() + self._settings.vllm_start_timeout_s
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:

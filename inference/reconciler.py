@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from core import deployments
 from core.db import in_thread
-from core.errors import Conflict, ServiceError, UpstreamFailed
+from core.errors import Conflict, ServiceError
 from core.models import Model
 from core.settings import Settings
 from core.states import DeploymentStatus
@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 POLL_S = 0.3
 TRIAL_SHOWN_EVERY_S = 1.0
 LONGEST_BACKOFF_S = 30.0
-DEATH_NOTICED_WITHIN_S = 1.0
 D = DeploymentStatus
 
 
@@ -148,7 +147,7 @@ class Reconciler:
         except Withdrawn as reason:
             log.info("deployment.withdrawn deployment_id=%s: %s", wish.deployment_id, reason)
         except ServiceError as error:
-            if await self._has_died(error) and wish.deployment_id not in self._tried:
+            if self._dead and wish.deployment_id not in self._tried:
                 self._tried.add(wish.deployment_id)
                 log.warning("deployment.again deployment_id=%s: vLLM ended by itself: %s", wish.deployment_id, error)
                 await self._record(wish, D.PENDING, rollout)
@@ -164,15 +163,6 @@ class Reconciler:
             else:
                 self._on_trial = (wish, rollout)
                 await self._record(wish, D.TRIAL, rollout, trial=self.fleet.trial.shown())
-
-    async def _has_died(self, error: ServiceError) -> bool:
-        """Whether the error comes of a vLLM that ended by itself; the broken connection is seen before its end is."""
-        if isinstance(error, UpstreamFailed) and not self._dead:
-            try:
-                await asyncio.wait_for(self._woken.wait(), DEATH_NOTICED_WITHIN_S)
-            except TimeoutError:
-                return False
-        return bool(self._dead)
 
     async def _follow_trial(self, wish: Wish, rollout: Rollout) -> None:
         """End the trial when its rules say so, a user does, or a vLLM is gone."""

@@ -333,6 +333,7 @@ class Rollout:
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:
+        log.info("rollout.phase deployment_id=%s phase=%s", self._wish.deployment_id, phase.removesuffix("_s"))
         began = time.monotonic()
         try:
             yield

@@ -32,6 +32,8 @@ ALLOWED: dict[str, set[str]] = {
     "migrations": {"alembic", "core", "sqlalchemy"},
     # Starts the servers as the launcher does, the api with its storing left out, and the gateway with a stub for vLLM.
     "bench": SHARED | WEB | {"api", "cli", "core", "httptools", "inference", "uvloop"},
+    # Makes model folders.
+    "bench/successors.py": {"cli", "safetensors", "torch"},
 }
 """What a folder or file may import beside the standard library and itself; the longest matching path counts."""
 

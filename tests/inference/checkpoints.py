@@ -1,44 +1,17 @@
 """Model folders made from the tiny base: good successors, and every kind of broken one."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
-BASE = Path(__file__).parents[2] / "examples" / "tiny-base"
-WEIGHTS = "model.safetensors"
+from bench.successors import BASE, WEIGHTS, Tensors, copy_of_base, edited, give_another_template, successor
+
+__all__ = ["BASE", "copy_of_base", "edited", "successor"]
 NORM = "model.norm.weight"
 LAYER = "model.layers.1.mlp.up_proj.weight"
-Tensors = dict[str, torch.Tensor]
-
-
-def copy_of_base(target: Path) -> Path:
-    """The base model under another path."""
-    shutil.copytree(BASE, target)
-    return target
-
-
-def edited(target: Path, edit: Callable[[Tensors], None]) -> Path:
-    """The base model with its tensors changed in place by `edit`."""
-    tensors = load_file(copy_of_base(target) / WEIGHTS)
-    edit(tensors)
-    save_file(tensors, target / WEIGHTS, metadata={"format": "pt"})
-    return target
-
-
-def successor(target: Path, seed: int) -> Path:
-    """A model that answers differently: every weight disturbed a little, the tied embedding included."""
-
-    def disturb(tensors: Tensors) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        for name, value in tensors.items():
-            noise = torch.randn(value.shape, generator=generator) * value.float().std().nan_to_num() * 0.25
-            tensors[name] = (value.float() + noise).to(value.dtype)
-
-    return edited(target, disturb)
 
 
 def set_json(file: Path, **values: object) -> None:
@@ -105,8 +78,7 @@ def empty(target: Path) -> Path:
 
 def with_another_template(target: Path) -> Path:
     """A good model whose chat template differs, so that no running server can take it in place."""
-    file = copy_of_base(target) / "chat_template.jinja"
-    file.write_text(file.read_text() + "\n{# another #}\n")
+    give_another_template(copy_of_base(target))
     return target
 
 

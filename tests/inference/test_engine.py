@@ -7,11 +7,30 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import EngineFailed
+from core.errors import EngineFailed, UpstreamFailed
 from core.settings import Settings
 from inference.command import Launch, arguments, cpu_defaults, environment
+from inference.control import EngineControl
 from inference.engine import Engine
 from tests.inference.gateway import free_port
+
+# Its connection breaks a while before its process has ended, as that of a large one does.
+DIES_AT_A_POST = """
+import http.server, os, socket, sys, time
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def do_POST(self):
+        self.connection.shutdown(socket.SHUT_RDWR)
+        time.sleep(0.2)
+        os._exit(9)
+
+address = ("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1]))
+http.server.HTTPServer(address, Handler).serve_forever()
+"""
 
 
 def settings(folder: Path, **changes: object) -> Settings:
@@ -37,6 +56,20 @@ async def test_a_vllm_that_ends_while_starting_shows_the_end_of_its_log(tmp_path
     with pytest.raises(EngineFailed, match=r"exit code 1(.|\n)*vllm\.log(.|\n)*No module named"):
         await without_vllm.start(launch(tmp_path))
     assert not without_vllm.running
+
+
+async def test_an_answer_that_breaks_off_is_reported_after_the_death_that_broke_it(tmp_path: Path) -> None:
+    (tmp_path / "dies.py").write_text(DIES_AT_A_POST)
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} {tmp_path / "dies.py"} "$@"\n')
+    python.chmod(0o755)
+    deaths: list[str] = []
+    dying = Engine(settings(tmp_path, vllm_python=python), on_death=lambda: deaths.append("noticed"))
+    await dying.start(launch(tmp_path))
+    with pytest.raises(UpstreamFailed, match="did not answer /v1/swap/commit"):
+        await EngineControl(dying).commit()
+    await dying.stop()
+    assert deaths == ["noticed"]
 
 
 async def test_a_taken_port_is_named(tmp_path: Path) -> None:
