@@ -228,7 +228,8 @@ class Reconciler:
                 await asyncio.sleep(1)
             else:
                 log.info("deployment.%s deployment_id=%s %s %s", target, wish.deployment_id, rollout.timings, more)
-                self._metrics.deployment(rollout.strategy, target, rollout.timings.get("total_s", 0.0))
+                if target in (D.LIVE, D.FAILED):
+                    self._metrics.deployment(rollout.strategy, target, rollout.timings.get("total_s", 0.0))
                 return
 
     def _died(self, backend: Backend) -> None:
