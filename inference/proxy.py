@@ -13,7 +13,7 @@ from core.settings import Settings
 from inference.answers import pass_on
 from inference.asked import Asked
 from inference.attended import Attended, ClientLeft
-from inference.exchange import CLIENT_LEFT, Exchange
+from inference.exchange import CLIENT_LEFT, REQUEST_ID_HEADER, Exchange
 from inference.limits import Admission, Limits
 from inference.metrics import Metrics
 from inference.names import ModelEcho
@@ -58,8 +58,7 @@ class Completions:
                 )
             )
         except ClientLeft:
-            exchange.status = exchange.status or CLIENT_LEFT
-            exchange.client_left = True
+            exchange.status = CLIENT_LEFT
         except asyncio.CancelledError:
             await exchange.fail(NotServing("the gateway is shutting down: send the request again"))
         except Exception:
@@ -105,7 +104,7 @@ class Completions:
         path = exchange.path.encode() + (b"?" + exchange.query if exchange.query else b"")
         ours = [
             (b"authorization", b"Bearer " + target.backend.api_key.encode()),
-            (b"x-request-id", exchange.request_id),
+            (REQUEST_ID_HEADER, exchange.request_id),
         ]
         try:
             return await client.request(
@@ -123,7 +122,7 @@ class Completions:
 
     def _record(self, exchange: Exchange) -> None:
         self._metrics.count(exchange, asyncio.get_running_loop().time())
-        if not exchange.client_left:
+        if exchange.status != CLIENT_LEFT:
             self._record_trial(exchange, exchange.error)
 
     def _record_trial(self, exchange: Exchange, error: ServiceError | None) -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from inference.metrics import Metrics
 from inference.usage import Tokens, tokens_in
-from tests.inference.front import MODEL, Front, running_front
+from tests.inference.front import ALIAS, MODEL, Front, running_front
 from tests.inference.vllm import Vllm, running_vllm
+from tests.waiting import wait_until
 
 PATH = "/v1/chat/completions"
 
@@ -54,6 +56,14 @@ def test_a_streams_first_token_and_the_time_of_each_are_measured(front: Front) -
 def test_a_stream_that_broke_off_counts_as_the_gateways_refusal(front: Front) -> None:
     front.post("break_off")
     assert front.metric('tunesmith_refused_total{code="upstream_failed"}') == 1
+
+
+def test_a_client_that_left_counts_as_499(front: Front) -> None:
+    for do in ("hang", "stall"):
+        with front.client() as client, pytest.raises(httpx.ReadTimeout):
+            client.post(PATH, json={"model": ALIAS, "do": do}, timeout=0.2)
+    left = f'tunesmith_requests_total{{model="{MODEL}",path="{PATH}",status="499"}}'
+    wait_until(lambda: front.metric(left) == 2)
 
 
 def test_changes_of_what_is_served_are_counted() -> None:
