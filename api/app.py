@@ -9,7 +9,7 @@ from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI
 
 from api import db
-from api.deps import require_key
+from api.deps import require_inference_key, require_key
 from api.doorbell import Rings
 from api.errors import add_error_handlers
 from api.middleware import BodyLimit, RequestEdge
@@ -51,6 +51,7 @@ def create_app() -> FastAPI:
     app.add_middleware(RequestEdge)
     add_error_handlers(app)
     app.include_router(health.router)
-    for routes in (jobs, queues, events, results, storage, models, deployments, inference):
+    for routes in (jobs, queues, events, results, storage, models, deployments):
         app.include_router(routes.router, dependencies=[Depends(require_key)])
+    app.include_router(inference.router, dependencies=[Depends(require_inference_key)])
     return app

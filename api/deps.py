@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.db import async_sessions
 from core.errors import NotAuthenticated
+from core.keys import Keys
 from core.passthrough import Upstream
 from core.settings import get_settings
 
@@ -41,13 +43,27 @@ IdempotencyKey = Annotated[
 Limit = Annotated[int, Query(ge=1, le=100, description="entries at most")]
 
 
-async def require_key(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> None:
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+
+
+async def require_key(credentials: Credentials) -> None:
     """Refuse a request without the admin key; compared in constant time."""
     expected = get_settings().require_admin_key().encode()
     if credentials is None:
         raise NotAuthenticated("no API key: send the header `Authorization: Bearer <admin key>`")
     if not hmac.compare_digest(credentials.credentials.encode(), expected):
         raise NotAuthenticated("the API key is not the admin key of this server (TUNESMITH_ADMIN_KEY)")
+
+
+async def require_inference_key(credentials: Credentials) -> None:
+    """Refuse a request with neither the admin key nor one that opens the inference paths only."""
+    inference_keys().check(f"Bearer {credentials.credentials}".encode("latin-1") if credentials else b"")
+
+
+@lru_cache
+def inference_keys() -> Keys:
+    """Of the settings."""
+    return Keys(get_settings().all_inference_keys())
 
 
 def gateway(request: Request) -> Upstream:

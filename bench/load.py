@@ -19,6 +19,8 @@ import uvloop
 from pydantic import BaseModel
 
 ANSWER_TIMEOUT_S = 30
+CHUNKED = -1
+LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 class Load(BaseModel):
@@ -39,9 +41,15 @@ class Report(BaseModel):
     per_s: float
     p50_ms: float
     p99_ms: float
+    first_p50_ms: float
+    """Until the first byte of the body, which for a stream is its first event."""
     statuses: dict[int, int]
     busy: float
     """Share of the time in which the generator itself was computing; near 1 it would be what is measured."""
+
+    def unexpected(self, status: int) -> int:
+        """Answers with any other status."""
+        return sum(self.statuses.values()) - self.statuses.get(status, 0)
 
     @property
     def errors_5xx(self) -> int:
@@ -65,37 +73,47 @@ class _Tally:
     def __init__(self, until: float) -> None:
         self.until = until
         self.seconds: list[float] = []
+        self.first_seconds: list[float] = []
         self.statuses: Counter[int] = Counter()
 
 
 class _Connection(asyncio.Protocol):
     def __init__(self, requests: Iterator[bytes], tally: _Tally, ended: asyncio.Future[None]) -> None:
         self.requests, self.tally, self.ended = requests, tally, ended
-        self.received, self.length = b"", 0
-        self.sent_at = 0.0
+        self.received, self.length, self.status = b"", 0, 0
+        self.sent_at = self.first_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by its type
         self._send()
 
     def _send(self) -> None:
-        self.received, self.length = b"", 0
+        self.received, self.length, self.status, self.first_at = b"", 0, 0, 0.0
         self.sent_at = time.perf_counter()
         self.transport.write(next(self.requests))
 
     def data_received(self, data: bytes) -> None:
         self.received += data
-        if not self.length:
+        if not self.status:
             end = self.received.find(b"\r\n\r\n")
             if end < 0:
                 return
             head = self.received[:end].lower()
-            self.length = end + 4 + int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-        if len(self.received) < self.length:
+            self.status, self.received = int(head[9:12]), self.received[end + 4 :]
+            length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
+            self.length = int(length) if length else CHUNKED
+        if self.received and not self.first_at:
+            self.first_at = time.perf_counter()
+        if self.length == CHUNKED:
+            self.received = self.received[-len(LAST_CHUNK) :]
+            if self.received != LAST_CHUNK:
+                return
+        elif len(self.received) < self.length:
             return
         now = time.perf_counter()
         self.tally.seconds.append(now - self.sent_at)
-        self.tally.statuses[int(self.received[9:12])] += 1
+        self.tally.first_seconds.append(self.first_at - self.sent_at)
+        self.tally.statuses[self.status] += 1
         if now < self.tally.until:
             self._send()
         else:
@@ -134,6 +152,7 @@ async def _send(load: Load) -> Report:
         per_s=round(len(ordered) / took_s, 1),
         p50_ms=round(percentile(ordered, 0.50) * 1000, 3),
         p99_ms=round(percentile(ordered, 0.99) * 1000, 3),
+        first_p50_ms=round(percentile(sorted(tally.first_seconds), 0.50) * 1000, 3),
         statuses=dict(tally.statuses),
         busy=round(cpu_s / took_s, 3),
     )

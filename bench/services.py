@@ -49,9 +49,7 @@ class Services:
 
     def start(self, name: str, module: str) -> str:
         """Start `python -m MODULE`, a server like the api, on a free port; returns its URL."""
-        with closing(socket()) as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = int(listener.getsockname()[1])
+        port = free_port()
         url = f"http://127.0.0.1:{port}"
         env = {**self.env, "TUNESMITH_API_PORT": str(port)}
         self.start_child(name, ["-m", module], env, lambda: http_is_healthy(f"{url}/health"))
@@ -70,13 +68,24 @@ class Services:
 
 
 @contextmanager
-def running_services() -> Iterator[Services]:
-    """Both servers with a migrated database, until the end of the block."""
+def supervised() -> Iterator[tuple[Path, HomeLock, Supervisor]]:
+    """A home and a supervisor whose children end with the block."""
     with tempfile.TemporaryDirectory(prefix="tunesmith-bench-") as folder:
         home = Path(folder)
         lock = HomeLock(home)
         lock.acquire()
         supervisor = Supervisor(lock.inherited, say=lambda name, message: None)
+        try:
+            yield home, lock, supervisor
+        finally:
+            supervisor.stop_all()
+            lock.release()
+
+
+@contextmanager
+def running_services() -> Iterator[Services]:
+    """Both servers with a migrated database, until the end of the block."""
+    with supervised() as (home, lock, supervisor):
         embedded = EmbeddedServices(home, lock, supervisor)
         try:
             embedded.start_postgres()
@@ -91,16 +100,22 @@ def running_services() -> Iterator[Services]:
                 "DATA_ROOT": str(home / "data"),
                 "TUNESMITH_ADMIN_KEY": KEY,
             }
-            env = {**_without_settings(os.environ), **ours}
+            env = {**without_settings(os.environ), **ours}
             migrate(env)
             yield Services(home, supervisor, env)
         finally:
             supervisor.stop_all()
             embedded.close()
-            lock.release()
 
 
-def _without_settings(env: Mapping[str, str]) -> dict[str, str]:
+def free_port() -> int:
+    """A port of the loopback that nobody listens on now."""
+    with closing(socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def without_settings(env: Mapping[str, str]) -> dict[str, str]:
     """A measurement is of the defaults."""
     return {name: value for name, value in env.items() if not name.startswith(("TUNESMITH_", "VLLM_"))}
 

@@ -89,7 +89,7 @@ class _Throughput:
             )
         )
         self.errors_5xx += report.errors_5xx
-        self.unexpected += sum(report.statuses.values()) - report.statuses.get(expected, 0)
+        self.unexpected += report.unexpected(expected)
         self.busy = max(self.busy, report.busy)
         cpu_s = self.services.cpu_s(server) - cpu_began_s
         return report, cpu_s / sum(report.statuses.values()) * 1e6

@@ -99,6 +99,8 @@ class TooManyRequests(ServiceError):
 
     status, code = 429, "too_many_requests"
 
+    retry_after_s: int
+
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s

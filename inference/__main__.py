@@ -31,9 +31,9 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(gateway: Gateway, settings: Settings) -> None:
-    """Serve until a signal."""
-    config = uvicorn.Config(
+def configure(gateway: Gateway, settings: Settings) -> uvicorn.Config:
+    """How the gateway is served."""
+    return uvicorn.Config(
         gateway,
         host=settings.inference_host,
         port=settings.inference_port,
@@ -43,7 +43,6 @@ def serve(gateway: Gateway, settings: Settings) -> None:
         access_log=False,
         timeout_graceful_shutdown=settings.shutdown_timeout_s,
     )
-    Server(config, gateway).run()
 
 
 def main() -> int:
@@ -55,7 +54,7 @@ def main() -> int:
     except ConfigurationError as error:
         print(error.message, file=sys.stderr)
         return 2
-    serve(gateway, settings)
+    Server(configure(gateway, settings), gateway).run()
     return 0
 
 

@@ -21,6 +21,7 @@ async def pass_on(answer: Answer, exchange: Exchange, echo: ModelEcho | None, *,
     headers = headers_to_return(answer)
     try:
         if answer.status == 200 and answer.header(b"content-type").startswith(EVENT_STREAM):
+            exchange.is_stream = True
             await exchange.begin(answer.status, headers)
             return await _pass_events(answer, exchange, echo, keep=keep)
         body = await answer.read_all()
@@ -34,7 +35,7 @@ async def pass_on(answer: Answer, exchange: Exchange, echo: ModelEcho | None, *,
     exchange.tokens = tokens_in(body[-LOOKED_AT_BYTES:])
     await exchange.begin(answer.status, _with_length(headers, len(body)))
     await exchange.write(body, more=False)
-    return body if keep and len(body) <= MOST_KEPT_BYTES else None
+    return body if keep and answer.status == 200 and len(body) <= MOST_KEPT_BYTES else None
 
 
 async def _pass_events(answer: Answer, exchange: Exchange, echo: ModelEcho | None, *, keep: bool) -> bytes | None:

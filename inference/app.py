@@ -82,8 +82,9 @@ class Gateway:
     async def _models(self, request: Request) -> Response:
         """The names that are answered to; an empty list when no model is live."""
         self._authorize(request)
-        request_id = request_id_of(request.headers.get(REQUEST_ID_HEADER, "").encode("latin-1"))
-        return JSONResponse(self.routes.table.listing(), headers={REQUEST_ID_HEADER: request_id.decode()})
+        name = REQUEST_ID_HEADER.decode()
+        request_id = request_id_of(request.headers.get(name, "").encode("latin-1"))
+        return JSONResponse(self.routes.table.listing(), headers={name: request_id.decode()})
 
     async def _unknown(self, request: Request) -> Response:
         """Everything else below /v1; vLLM's other paths are not for clients."""

@@ -51,9 +51,15 @@ class Asked:
         return b"".join([*kept, self.body[end:]])
 
     def number(self, key: str) -> int | None:
-        """The whole number under that key, or None when there is none; what else is there is for vLLM to judge."""
+        """The whole number under that key, also if it is written as a fraction or a string: vLLM takes both.
+
+        None when there is none; what else is there is for vLLM to judge.
+        """
         value = self._walked[0].get(key)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+        try:
+            return int(value) if isinstance(value, int | float | str) else None
+        except (ValueError, OverflowError):
+            return None
 
     @property
     def offers_tools(self) -> bool:

@@ -1,4 +1,4 @@
-"""`async with Attended(limit_s)`: the block is cancelled when its time is up or its client goes away, and says which.
+"""`with Attended(limit_s)`: the block is cancelled when its time is up or its client goes away, and says which.
 
 Costs two timers.  Watching the client takes a task of its own, which only an answer that is not there at once is worth.
 """
@@ -23,7 +23,7 @@ class Attended:
         self._reason: type[TimeoutError | ClientLeft] | None = None
         self._watch: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> "Attended":
+    def __enter__(self) -> "Attended":
         task = asyncio.current_task()
         assert task is not None
         self._task = task
@@ -35,9 +35,7 @@ class Attended:
         """The request's body was read: from now on the next message can only be that the client left."""
         self._timers.append(self._loop.call_later(UNWATCHED_S, self._begin_to_watch, receive))
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for timer in self._timers:
             timer.cancel()
         if self._watch is not None:

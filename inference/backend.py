@@ -1,9 +1,11 @@
 """One vLLM of the gateway: its process, the gate in front of it, and what it holds."""
 
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 
+from core.errors import CheckpointRefused
 from core.settings import Settings
 from inference.canary import Canary
 from inference.command import Launch
@@ -16,6 +18,7 @@ from inference.version import Version
 
 FREED_SHARE = 0.5
 """Of the weights' size: with less given back, a sleep was none."""
+log = logging.getLogger(__name__)
 _loads = itertools.count(1)
 
 
@@ -68,10 +71,18 @@ class Backend:
         """Where requests for the model go whose weights the version is made of."""
         return Target(version.weights_id, self, ENGINE_NAME, version.since_s)
 
-    async def start(self, versions: Iterable[Version], roots: Set[Path], gpu_share: float | None = None) -> None:
+    async def start(
+        self,
+        versions: Iterable[Version],
+        roots: Set[Path],
+        *,
+        needed: Version | None = None,
+        gpu_share: float | None = None,
+    ) -> None:
         """Start vLLM on the weights that all these versions share, load their adapters, and check each.
 
-        vLLM is stopped again when that fails.  The gate stays as it is.
+        vLLM is stopped again when the weights or the `needed` version fail; another adapter that is broken is left out.
+        The gate stays as it is.
         """
         wanted = list(versions)
         ranks = [version.adapter_rank or 1 for version in wanted if version.adapter is not None]
@@ -82,12 +93,22 @@ class Backend:
             await self.engine.start(launch)
             self._takes_adapters = launch.adapter_rank is not None
             self.weights = wanted[0]
-            for version in wanted:
-                await self.load(version)
-                await self.check(version)
+            await self._load_all(wanted, needed)
         except BaseException:
             await self.stop()
             raise
+
+    async def _load_all(self, versions: Iterable[Version], needed: Version | None) -> None:
+        for version in versions:
+            try:
+                await self.load(version)
+                await self.check(version)
+            except CheckpointRefused as error:
+                if version.adapter is None or version is needed:
+                    raise
+                # The files of an adapter may have suffered since it went live; what else is live must not.
+                log.error("backend.adapter_left_out model=%s error=%s", version.model_id, error)
+                self._adapters = [loaded for loaded in self._adapters if not loaded[0].is_same(version)]
 
     async def sleep(self) -> bool:
         """Give the memory back; False when vLLM said so and did not, as it does on a CPU."""
@@ -102,9 +123,7 @@ class Backend:
         wanted = list(versions)
         await self.control.wake(wanted[0].weights)
         self.is_asleep, self.weights = False, wanted[0]
-        for version in wanted:
-            await self.load(version)
-            await self.check(version)
+        await self._load_all(wanted, None)
 
     async def load(self, version: Version) -> None:
         """Load the version's adapter, if it has one that is not loaded.

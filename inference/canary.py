@@ -31,12 +31,15 @@ class Canary:
         """Check what vLLM serves under `name`; UpstreamFailed when it does not answer."""
         expected = expected or {}
         tokens = expected.get("max_tokens", ANSWER_TOKENS)
-        await asyncio.gather(
-            self._answers(name),
-            self._agrees(name, expected),
-            _any_of("a function call", expected.get("calls", ()), lambda row: self._calls(name, row, tokens)),
-            _any_of("no function call", expected.get("no_calls", ()), lambda row: self._leaves(name, row, tokens)),
-        )
+        try:
+            await asyncio.gather(
+                self._answers(name),
+                self._agrees(name, expected),
+                _any_of("a function call", expected.get("calls", ()), lambda row: self._calls(name, row, tokens)),
+                _any_of("no function call", expected.get("no_calls", ()), lambda row: self._leaves(name, row, tokens)),
+            )
+        except (LookupError, TypeError, ValueError) as error:
+            raise CheckpointRefused(f"vLLM's answers to the canary cannot be read: {error!r}") from error
 
     async def _answers(self, name: str) -> None:
         choice = await self._complete(name, PROMPT, max_tokens=TOKENS, logprobs=1)

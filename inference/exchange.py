@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-import secrets
+from random import getrandbits
 
 from starlette.types import Scope, Send
 
@@ -13,8 +13,8 @@ from inference.errors import rendered
 from inference.routes import Passage
 from inference.usage import Tokens
 
-MODEL_HEADER = "x-tunesmith-model-version"
-REQUEST_ID_HEADER = "x-request-id"
+MODEL_HEADER = b"x-tunesmith-model-version"
+REQUEST_ID_HEADER = b"x-request-id"
 LAST_WORD_S = 1.0
 CLIENT_LEFT = 499
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -22,7 +22,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 def request_id_of(given: bytes) -> bytes:
     """The client's own request id when it is a sane one, else a new one."""
-    return given if _REQUEST_ID.fullmatch(given) else b"req-" + secrets.token_hex(12).encode()
+    return given if _REQUEST_ID.fullmatch(given) else b"req-%024x" % getrandbits(96)
 
 
 class Exchange:
@@ -36,14 +36,16 @@ class Exchange:
         by_name = dict(self.headers)
         self.authorization = by_name.get(b"authorization", b"")
         self.declared_length = by_name.get(b"content-length", b"")
-        self.request_id = request_id_of(by_name.get(b"x-request-id", b""))
+        self.request_id = request_id_of(by_name.get(REQUEST_ID_HEADER, b""))
         self.passage: Passage | None = None
         """The way it went, once it was let through the gate."""
         self.status = 0
-        """Of the answer; 0 until its head is sent, 499 when the client did not wait for it."""
+        """Of the answer; 0 until its head is sent, 499 when the client did not wait for its end."""
         self.error: ServiceError | None = None
         """What the gateway itself had to say instead of, or at the end of, vLLM's answer."""
-        self.client_left = False
+        self.is_stream = False
+        self.is_complete = False
+        """The end of the answer was sent."""
         self.tokens: Tokens | None = None
         self.events = 0
         self.first_event_s: float | None = None
@@ -64,23 +66,22 @@ class Exchange:
     def token_s(self) -> float | None:
         """From token to token of a stream; where it does not tell its tokens, every event but [DONE] counts as one."""
         tokens = self.tokens.completion if self.tokens else self.events - 1
-        return (
-            None
-            if self.first_event_s is None or tokens < 2
-            else (self.last_event_s - self.first_event_s) / (tokens - 1)
-        )
+        if self.first_event_s is None or tokens < 2:
+            return None
+        return (self.last_event_s - self.first_event_s) / (tokens - 1)
 
     async def begin(self, status: int, headers: Headers) -> None:
         """Send the head of the answer, with our headers on it."""
         self.status = status
-        ours = [(b"x-request-id", self.request_id)]
+        headers = [header for header in headers if header[0] != REQUEST_ID_HEADER]
+        headers.append((REQUEST_ID_HEADER, self.request_id))
         if self.passage:
-            ours.append((b"x-tunesmith-model-version", self.passage.target.model_id.encode()))
-        headers = [*(header for header in headers if header[0] != b"x-request-id"), *ours]
+            headers.append((MODEL_HEADER, self.model_id.encode()))
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, chunk: bytes, *, more: bool) -> None:
         """Send a part of the answer's body, at once."""
+        self.is_complete = not more
         await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
 
     async def fail(self, error: ServiceError) -> None:
@@ -93,7 +94,7 @@ class Exchange:
                     status, headers, body = rendered(error)
                     await self.begin(status, headers)
                     await self.write(body, more=False)
-                elif self.first_event_s is not None:
+                elif self.is_stream and not self.is_complete:
                     await self.write(error_event(error), more=False)
         except TimeoutError:
             return

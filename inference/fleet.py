@@ -83,6 +83,8 @@ class Fleet:
         aliases: dict[str, Target | Trial] = {}
         if self.main is not None:
             for alias, version in self.live.items():
+                if not self.main.has(version):
+                    continue
                 aliases[alias] = models[version.model_id] = self.main.target(version)
             for version in self.live.values():
                 models.setdefault(version.weights_id, self.main.weights_target(version))

@@ -1,6 +1,7 @@
 """What the gateway lets in: so many requests at a time, and bodies, tokens and choices up to a limit."""
 
 import math
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -59,18 +60,27 @@ class Limits:
 
     def __init__(self, max_body_bytes: int, max_answer_tokens: int | None, max_choices: int | None) -> None:
         self._max_body_bytes = max_body_bytes
-        self._most = [
-            ("max_tokens", max_answer_tokens, "TUNESMITH_MAX_ANSWER_TOKENS"),
-            ("max_completion_tokens", max_answer_tokens, "TUNESMITH_MAX_ANSWER_TOKENS"),
-            ("n", max_choices, "TUNESMITH_MAX_CHOICES"),
-            ("best_of", max_choices, "TUNESMITH_MAX_CHOICES"),
-        ]
+        tokens = (max_answer_tokens, "TUNESMITH_MAX_ANSWER_TOKENS")
+        choices = (max_choices, "TUNESMITH_MAX_CHOICES")
+        every = {"max_tokens": tokens, "max_completion_tokens": tokens, "n": choices, "best_of": choices}
+        self._most = {name: (most, setting) for name, (most, setting) in every.items() if most is not None}
+        self._numbers = re.compile(rb'"(%b)"\s*:\s*(\d+(?=\s*[,}]))?' % "|".join(self._most).encode())
 
     def check(self, asked: Asked) -> None:
         """InvalidRequest when it asks for more tokens or choices."""
-        for name, most, setting in self._most:
-            if most is not None and (number := asked.number(name)) is not None and number > most:
+        if not self._most or self._surely_within(asked.body):
+            return
+        for name, (most, setting) in self._most.items():
+            number = asked.number(name)
+            if number is not None and number > most:
                 raise InvalidRequest(f"{name} is {number}: at most {most} here, unless {setting} is raised", param=name)
+
+    def _surely_within(self, body: bytes) -> bool:
+        """Whether no such key, wherever it is, has more than a small number: that is found without parsing."""
+        found = self._numbers.findall(body)
+        return b"\\u00" not in body and all(
+            number and int(number[:20]) <= self._most[name.decode()][0] for name, number in found
+        )
 
     async def read_body(self, receive: Receive, declared: bytes) -> bytes:
         """The whole body; BodyTooLarge at its Content-Length, or at the first byte over the limit."""

@@ -59,7 +59,7 @@ class Metrics:
             self._each(model).observe(each_s)
 
     def deployment(self, strategy: str | None, outcome: str, seconds: float) -> None:
-        """What is served was to change: `outcome` is live, failed or withdrawn."""
+        """What is served was to change: `outcome` is live or failed."""
         self._deployments(strategy or "none", outcome).inc()
         self._deploying(strategy or "none").observe(seconds)
 

@@ -13,7 +13,7 @@ from core.settings import Settings
 from inference.answers import pass_on
 from inference.asked import Asked
 from inference.attended import Attended, ClientLeft
-from inference.exchange import CLIENT_LEFT, Exchange
+from inference.exchange import CLIENT_LEFT, REQUEST_ID_HEADER, Exchange
 from inference.limits import Admission, Limits
 from inference.metrics import Metrics
 from inference.names import ModelEcho
@@ -44,11 +44,10 @@ class Completions:
         exchange = Exchange(scope, send)
         try:
             self._keys.check(exchange.authorization)
-            with self._admission:
-                async with Attended(self._timeout_s) as attended:
-                    body = await self._limits.read_body(receive, exchange.declared_length)
-                    attended.watch(receive)
-                    await self._answer(exchange, Asked(body))
+            with self._admission, Attended(self._timeout_s) as attended:
+                body = await self._limits.read_body(receive, exchange.declared_length)
+                attended.watch(receive)
+                await self._answer(exchange, Asked(body))
         except ServiceError as error:
             await exchange.fail(error)
         except TimeoutError:
@@ -59,8 +58,7 @@ class Completions:
                 )
             )
         except ClientLeft:
-            exchange.status = exchange.status or CLIENT_LEFT
-            exchange.client_left = True
+            exchange.status = CLIENT_LEFT
         except asyncio.CancelledError:
             await exchange.fail(NotServing("the gateway is shutting down: send the request again"))
         except Exception:
@@ -106,7 +104,7 @@ class Completions:
         path = exchange.path.encode() + (b"?" + exchange.query if exchange.query else b"")
         ours = [
             (b"authorization", b"Bearer " + target.backend.api_key.encode()),
-            (b"x-request-id", exchange.request_id),
+            (REQUEST_ID_HEADER, exchange.request_id),
         ]
         try:
             return await client.request(
@@ -124,7 +122,7 @@ class Completions:
 
     def _record(self, exchange: Exchange) -> None:
         self._metrics.count(exchange, asyncio.get_running_loop().time())
-        if not exchange.client_left:
+        if exchange.status != CLIENT_LEFT:
             self._record_trial(exchange, exchange.error)
 
     def _record_trial(self, exchange: Exchange, error: ServiceError | None) -> None:

@@ -78,7 +78,11 @@ class Reconciler:
 
     async def _recover(self) -> None:
         await in_thread(deployments.reopen)
-        self.fleet.live = await in_thread(live_versions)
+        try:
+            self.fleet.live = await in_thread(live_versions)
+        except ServiceError as error:
+            self.fleet.routes.hold(error.message)
+            raise
         if self.fleet.live:
             self.fleet.routes.hold("the live model is being loaded")
         else:
@@ -192,9 +196,9 @@ class Reconciler:
             await self._record(wish, D.FAILED, rollout, trial=shown, error=f"the trial failed: {verdict.reason}")
             return
         # The row first: it may have been withdrawn, and leading the requests over cannot fail.
-        await self._record(wish, D.LIVE, rollout, trial=shown)
-        self._on_trial = None
-        await rollout.accept()
+        if await self._record(wish, D.LIVE, rollout, trial=shown):
+            self._on_trial = None
+            await rollout.accept()
 
     async def _end_trial(self, rollout: Rollout) -> None:
         self._on_trial = None
@@ -206,8 +210,8 @@ class Reconciler:
         except Conflict as error:
             raise Withdrawn(error.message) from error
 
-    async def _record(self, wish: Wish, target: DeploymentStatus, rollout: Rollout, **more: Any) -> None:
-        """Write down what has happened.  The row must follow, however long the database is away."""
+    async def _record(self, wish: Wish, target: DeploymentStatus, rollout: Rollout, **more: Any) -> bool:
+        """Write down what has happened, however long the database is away; False when it was withdrawn meanwhile."""
 
         def write(session: Session) -> None:
             deployments.advance(
@@ -226,10 +230,14 @@ class Reconciler:
             except SQLAlchemyError as error:
                 log.error("deployment.record_failed deployment_id=%s error=%s", wish.deployment_id, error)
                 await asyncio.sleep(1)
+            except Conflict as reason:
+                log.info("deployment.withdrawn deployment_id=%s: %s", wish.deployment_id, reason)
+                return False
             else:
                 log.info("deployment.%s deployment_id=%s %s %s", target, wish.deployment_id, rollout.timings, more)
-                self._metrics.deployment(rollout.strategy, target, rollout.timings.get("total_s", 0.0))
-                return
+                if target in (D.LIVE, D.FAILED):
+                    self._metrics.deployment(rollout.strategy, target, rollout.timings.get("total_s", 0.0))
+                return True
 
     def _died(self, backend: Backend) -> None:
         """vLLM ended by itself: hold the requests, and look at once."""

@@ -200,7 +200,8 @@ class Rollout:
             with self._timed("check_s"):
                 await main.load(self._new)
                 await main.check(self._new)
-        except ServiceError as error:
+        except Exception as error:
+            # Whatever it is: the gate must not open on weights that were not checked.
             with self._timed("rollback_s"):
                 await self._put_back(main, old, is_untouched=isinstance(error, ExchangeFailed))
             raise
@@ -217,6 +218,7 @@ class Rollout:
                 await main.control.roll_back()
             elif not is_untouched:
                 raise UpstreamFailed("nobody knows which weights are in place")
+            await self._fleet.forget_adapters()
             for version in self._fleet.live.values():
                 await main.check(version)
         except ServiceError as error:
@@ -278,7 +280,7 @@ class Rollout:
 
     async def _launch(self, backend: Backend, versions: list[Version], gpu_share: float | None = None) -> None:
         with self._timed("start_s"):
-            await backend.start(versions, await self._fleet.roots(), gpu_share)
+            await backend.start(versions, await self._fleet.roots(), needed=self._new, gpu_share=gpu_share)
 
     async def _start_again(self, main: Backend) -> None:
         """Start vLLM on what is live; the reconciler goes on trying when that fails."""

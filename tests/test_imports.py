@@ -30,8 +30,8 @@ ALLOWED: dict[str, set[str]] = {
     # Run before anything is installed.
     "cli/setup_environment.py": set(),
     "migrations": {"alembic", "core", "sqlalchemy"},
-    # Starts the servers as the launcher does, and the api's application with its storing left out.
-    "bench": SHARED | WEB | {"api", "cli", "core", "uvloop"},
+    # Starts the servers as the launcher does, the api with its storing left out, and the gateway with a stub for vLLM.
+    "bench": SHARED | WEB | {"api", "cli", "core", "httptools", "inference", "uvloop"},
     # Makes model folders.
     "bench/successors.py": {"cli", "safetensors", "torch"},
 }

@@ -35,3 +35,12 @@ def test_a_gateway_that_is_away_is_a_502_in_the_one_shape(services: Services, tm
     ):
         answer = client.post("/v1/chat/completions", json={})
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_failed")
+
+
+def test_a_key_for_inference_opens_nothing_else(services: Services, tmp_path: Path) -> None:
+    env = {"TUNESMITH_INFERENCE_KEYS": "one,two", "TUNESMITH_INFERENCE_URL": f"http://127.0.0.1:{free_port()}"}
+    headers = {"authorization": "Bearer two"}
+    with running_api(services, tmp_path / "api.log", **env) as url:
+        models, jobs = httpx.get(f"{url}/v1/models", headers=headers), httpx.get(f"{url}/jobs", headers=headers)
+    assert models.json()["error"]["code"] == "upstream_failed"  # There is no gateway here.
+    assert jobs.status_code == 401

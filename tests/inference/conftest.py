@@ -9,7 +9,7 @@ from sqlalchemy import text
 from core import db
 from tests.conftest import Services
 from tests.inference import checkpoints
-from tests.inference.gateway import Gateway, deploy
+from tests.inference.gateway import VLLM_KEY, Gateway, deploy
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,9 @@ def gateway(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Ite
         pytest.skip("examples/tiny-base holds no model")
     with db.engine().begin() as connection:
         connection.execute(text("TRUNCATE deployments, models CASCADE"))
-    running = Gateway(services.env, tmp_path_factory.mktemp("gateway"), services.admin_key)
+    running = Gateway(
+        {**services.env, "VLLM_API_KEY": VLLM_KEY}, tmp_path_factory.mktemp("gateway"), services.admin_key
+    )
     running.start()
     try:
         base = deploy("tiny-base", checkpoints.BASE)

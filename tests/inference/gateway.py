@@ -20,6 +20,7 @@ from tests.waiting import wait_until
 __all__ = ["free_port"]
 ALIAS = "tunesmith"
 LIVE_WITHIN_S = 150
+VLLM_KEY = "the-key-of-vllm"
 MERGED = DeploySpec()
 ENDED = (DeploymentStatus.LIVE, DeploymentStatus.FAILED)
 
@@ -37,6 +38,11 @@ class Gateway(gateway_process.Gateway):
         return httpx.post(
             f"{self.url}{path}", json=body, headers={"authorization": f"Bearer {self.key}", **headers}, timeout=150
         )
+
+    def ask_vllm(self, path: str, body: Any) -> httpx.Response:
+        """POST to vLLM itself, past the gateway."""
+        headers = {"authorization": f"Bearer {VLLM_KEY}"}
+        return httpx.post(f"http://127.0.0.1:{self.vllm_port}{path}", json=body, headers=headers, timeout=150)
 
 
 def alive(pid: int) -> bool:

@@ -81,8 +81,11 @@ def test_every_other_byte_is_sent_as_it_came(body: str) -> None:
 
 
 def test_what_the_limits_need_is_read() -> None:
-    asked = Asked(b'{"model":"a","max_tokens":7,"n":true,"tools":[{}],"max_tokens":8,"top_k":"9"}')
-    assert (asked.number("max_tokens"), asked.number("n"), asked.number("top_k")) == (8, None, None)
+    asked = Asked(
+        b'{"model":"a","max_tokens":7,"n":[2],"tools":[{}],"max_tokens":8,"top_k":"9","seed":1e3,"best_of":"x"}'
+    )
+    numbers = {key: asked.number(key) for key in ("max_tokens", "n", "top_k", "seed", "best_of", "user")}
+    assert numbers == {"max_tokens": 8, "n": None, "top_k": 9, "seed": 1000, "best_of": None, "user": None}
     assert asked.offers_tools
     assert not Asked(b'{"model":"a","tools":[]}').offers_tools
 

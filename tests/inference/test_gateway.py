@@ -1,8 +1,11 @@
 """The real gateway in front of a real vLLM: requests, swaps under load, refusals, and kill -9 of everything."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
+import httpx
 import openai
 import pytest
 from sqlalchemy import select
@@ -18,6 +21,7 @@ from tests.inference.traffic import Streams, greedy_all
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+Json = dict[str, Any]
 WEATHER = {
     "type": "function",
     "function": {
@@ -37,6 +41,52 @@ def test_a_chat_with_tools_is_answered_under_the_name_that_was_asked_for(gateway
     assert answer.headers["x-request-id"] == "mine-1"
     by_version = gateway.post("/v1/chat/completions", {**body, "max_tokens": 2, "model": "tiny-base"})
     assert by_version.json()["model"] == "tiny-base"
+
+
+CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "Weather in Oslo?"}], "max_tokens": 6}
+OBJECT = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"], "additionalProperties": False}
+STRUCTURED = {"type": "json_schema", "json_schema": {"name": "answer", "schema": OBJECT}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("chat/completions", {**CHAT, "tools": [WEATHER], "tool_choice": "auto"}),
+        ("chat/completions", {**CHAT, "tools": [WEATHER], "tool_choice": "required", "max_tokens": 40}),
+        ("chat/completions", {**CHAT, "logprobs": True, "top_logprobs": 3, "n": 2}),
+        ("chat/completions", {**CHAT, "stream": True, "stream_options": {"include_usage": True}, "n": 2}),
+        ("chat/completions", {**CHAT, "max_tokens": 30, "response_format": STRUCTURED}),
+        ("chat/completions", {**CHAT, "max_tokens": -1}),
+        ("completions", {"prompt": [[5, 6, 7], [8, 9]], "max_tokens": 3, "logprobs": 2, "echo": True}),
+        ("completions", {"prompt": 'say "model":"engine"', "max_tokens": 3, "prompt_logprobs": 1}),
+        ("completions", {"prompt": "x", "max_tokens": 4, "stream": True, "logprobs": 1, "seed": 7, "temperature": 1.0}),
+    ],
+)
+def test_all_that_vllm_answers_passes_unchanged_but_for_the_name(gateway: Gateway, path: str, body: Json) -> None:
+    ours = gateway.post(f"/v1/{path}", {"temperature": 0, **body, "model": ALIAS})
+    theirs = gateway.ask_vllm(f"/v1/{path}", {"temperature": 0, **body, "model": "engine"})
+    assert ours.status_code == theirs.status_code
+    if theirs.status_code == 200:
+        assert ours.headers["content-type"] == theirs.headers["content-type"]
+        assert [named(event) for event in events(ours)] == [named(event) for event in events(theirs)]
+        assert {event["model"] for event in events(ours)} == {ALIAS}
+    else:
+        assert ours.json()["error"]["message"] == theirs.json()["error"]["message"]
+
+
+def events(answer: httpx.Response) -> list[Json]:
+    """The events of a stream, or the one body."""
+    if not answer.headers["content-type"].startswith("text/event-stream"):
+        return [answer.json()]
+    lines = [line.removeprefix("data: ") for line in answer.text.splitlines() if line]
+    assert lines[-1] == "[DONE]"
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def named(event: Json) -> str:
+    """Without what is another one each time."""
+    kept = {key: value for key, value in event.items() if key not in ("id", "created", "model")}
+    return re.sub(r'"chatcmpl-tool-[0-9a-f]+"', '"call"', json.dumps(kept))
 
 
 def test_a_stream_carries_the_name_in_every_event(gateway: Gateway) -> None:

@@ -19,7 +19,7 @@ def event(model: str, text: str) -> dict[str, object]:
 
 def encode(content: dict[str, object]) -> bytes:
     """As vLLM does: compact, and not escaped to ASCII."""
-    return b"data: " + json.dumps(content, separators=(",", ":")).encode() + b"\n\n"
+    return b"data: " + json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode() + b"\n\n"
 
 
 @given(name=NAME, texts=st.lists(TEXT, min_size=1, max_size=4), cuts=st.lists(st.integers(0, 400), max_size=12))
