@@ -58,7 +58,7 @@ def figures(rounds: list[Round], clients: Clients, expected: Expected) -> dict[s
     found: dict[str, Any] = {"swaps": len(rounds), **outcome(clients.answers, expected)}
     for phase in ("stage_s", "drain_s", "commit_s", "check_s", "gated_s"):
         seconds = [each.timings[phase] for each in rounds]
-        found |= {phase: median(seconds), f"{phase}_max": max(seconds)}
+        found |= {phase: round(median(seconds), 3), f"{phase}_max": max(seconds)}
     return found | {
         "stall_p50": round(median(stall for each in stalls for stall in each), 3),
         "stall_max": round(max(stall for each in stalls for stall in each), 3),
