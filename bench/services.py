@@ -17,6 +17,7 @@ from cli.health import http_is_healthy
 from cli.home import HomeLock
 from cli.migrate import PROJECT, migrate
 from cli.supervisor import Child, Supervisor
+from core.settings import Settings
 
 KEY = "bench-admin-key"
 HEADERS = {"authorization": f"Bearer {KEY}"}
@@ -116,8 +117,10 @@ def free_port() -> int:
 
 
 def without_settings(env: Mapping[str, str]) -> dict[str, str]:
-    """A measurement is of the defaults."""
-    return {name: value for name, value in env.items() if not name.startswith(("TUNESMITH_", "VLLM_"))}
+    """A measurement is of the defaults, and LiteLLM would take our DATABASE_URL for its own."""
+    ours = {str(field.validation_alias) for field in Settings.model_fields.values() if field.validation_alias}
+    ours.remove("CUDA_VISIBLE_DEVICES")  # It says what the machine is, not what is measured.
+    return {name: v for name, v in env.items() if name not in ours and not name.startswith(("TUNESMITH_", "VLLM_"))}
 
 
 def psycopg_url(url: str) -> str:
