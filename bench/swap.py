@@ -7,14 +7,13 @@ import argparse
 import itertools
 import json
 import shutil
-import signal
-import sys
 from statistics import median
 from typing import Any
 
 from bench import successors, swap_faults, swap_rounds
 from bench.deploying import Deployer
 from bench.gateway_process import Gateway
+from bench.program import end_orderly, say
 from bench.services import KEY, Services, running_services
 from bench.swap_expected import PROMPTS, expect
 from bench.swap_rig import TWO, Rig
@@ -34,7 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.swaps, options.restarts, options.faults = 2, 1, False
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that everything is taken down
+    end_orderly()
     with running_services() as services:
         print(json.dumps(measure(services, options)))
 
@@ -47,12 +46,12 @@ def measure(services: Services, options: argparse.Namespace) -> dict[str, Any]:
     deployer = Deployer(services.database_url)
     _register_models(services, deployer)
     try:
-        expected = expect(gateway, deployer, TWO, options.clients, _say)
+        expected = expect(gateway, deployer, TWO, options.clients, say)
         expected.same_as(RESTARTED, TWO[0])
         rig = Rig(gateway, deployer, expected, options.clients)
         found = _exchanges(rig, options.swaps, options.restarts)
         if options.faults:
-            found |= swap_faults.measure(rig, _say)
+            found |= swap_faults.measure(rig, say)
     finally:
         gateway.stop()
     return found
@@ -62,12 +61,12 @@ def _exchanges(rig: Rig, swaps: int, restarts: int) -> dict[str, Any]:
     with rig.streaming() as clients:
         clients.wait_for_each()
         models = itertools.islice(itertools.cycle(TWO), swaps)
-        rounds = [swap_rounds.change(rig, clients, model_id, "swap", _say) for model_id in models]
+        rounds = [swap_rounds.change(rig, clients, model_id, "swap", say) for model_id in models]
     found = swap_rounds.figures(rounds, clients, rig.expected)
     with rig.streaming() as clients:
         clients.wait_for_each()
         models = itertools.islice(itertools.cycle((RESTARTED, TWO[1])), restarts)
-        restarted = [swap_rounds.change(rig, clients, model_id, "restart", _say) for model_id in models]
+        restarted = [swap_rounds.change(rig, clients, model_id, "restart", say) for model_id in models]
     swap_s = median(each.timings["commit_s"] + each.timings["check_s"] for each in rounds)
     restart_s = median(each.timings["gated_s"] - each.timings["drain_s"] for each in restarted)
     return found | {
@@ -87,10 +86,6 @@ def _register_models(services: Services, deployer: Deployer) -> None:
     shutil.copytree(storage / TWO[0], storage / RESTARTED)
     successors.give_another_template(storage / RESTARTED)
     deployer.register(RESTARTED, storage / RESTARTED)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

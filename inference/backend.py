@@ -32,7 +32,7 @@ class Backend:
         self.control = EngineControl(self.engine)
         self.weights: Version | None = None
         self.is_asleep = False
-        self._takes_adapters = False
+        self.takes_adapters = False
         self._adapters: list[tuple[Version, str]] = []
 
     @property
@@ -49,11 +49,6 @@ class Backend:
     def running(self) -> bool:
         """Whether vLLM lives."""
         return self.engine.running
-
-    @property
-    def takes_adapters(self) -> bool:
-        """Whether this vLLM was started to serve adapters."""
-        return self._takes_adapters
 
     def has(self, version: Version) -> bool:
         """Whether it can answer as this version."""
@@ -91,7 +86,7 @@ class Backend:
         try:
             launch = Launch(wanted[0].weights, frozenset(roots), max(ranks, default=None), gpu_share)
             await self.engine.start(launch)
-            self._takes_adapters = launch.adapter_rank is not None
+            self.takes_adapters = launch.adapter_rank is not None
             self.weights = wanted[0]
             await self._load_all(wanted, needed)
         except BaseException:

@@ -12,6 +12,7 @@ from typing import Any
 
 from core.errors import ServiceError
 from core.settings import Settings
+from core.spec import SplitSpec
 from inference.backend import Backend
 from inference.routes import Routes, Table, Target
 from inference.trial import Trial
@@ -37,6 +38,7 @@ class Fleet:
         self.trial: Trial | None = None
         self.trial_backend: Backend | None = None
         """The second vLLM, if the model on trial has one of its own."""
+        self._tried: Version | None = None
         self.roots = roots
         self._settings = settings
         self._on_death = on_death
@@ -51,7 +53,8 @@ class Fleet:
         return Backend(self._settings, slot, self._on_death)
 
     async def revive(self, backend: Backend) -> None:
-        """Start the vLLM on what is live, as the one that serves."""
+        """Start the vLLM on what is live, as the one that serves; requests wait meanwhile."""
+        backend.gate.close(backend.gate.closed_for or "vLLM is being started again")
         await backend.start(self.live.values(), await self.roots())
         self.main = backend
         self.publish()
@@ -98,11 +101,46 @@ class Fleet:
         kept = {name: other for name, other in self.live.items() if other.shares_weights(version)}
         return {**kept, alias: version}
 
-    def retire(self, backend: Backend) -> None:
-        """Stop a vLLM that no request is led to any more, once its answers have ended."""
-        task = asyncio.create_task(self._retire(backend), name=f"retire-{backend.slot}")
-        self._leaving[backend.slot] = task
-        task.add_done_callback(lambda _: self._leaving.pop(backend.slot, None))
+    async def serve(self, alias: str, version: Version, backend: Backend) -> None:
+        """Lead the alias to the version, which this vLLM has loaded; another one ends once its answers have."""
+        first, self.main = self.main, backend
+        self.live = self.with_live(alias, version)
+        self.publish()
+        # One that has just died is started again by the reconciler, and requests wait for that.
+        if backend.running:
+            backend.gate.open()
+        if first is None or first is backend:
+            await self.forget_adapters()
+        else:
+            self._retire(first)
+
+    def begin_trial(self, alias: str, version: Version, backend: Backend, rules: SplitSpec) -> None:
+        """Send a share of the alias's requests to the version; something must be live on the alias."""
+        assert self.main is not None
+        self.trial = Trial(alias, self.main.target(self.live[alias]), backend.target(version), rules)
+        self.trial_backend = None if backend is self.main else backend
+        self._tried = version
+        self.publish()
+        if self.trial_backend is not None:
+            backend.gate.open()
+
+    async def accept_trial(self) -> None:
+        """The alias's requests all go to the new model."""
+        trial, version, backend = self.trial, self._tried, self.trial_backend or self.main
+        assert trial is not None
+        assert version is not None
+        assert backend is not None
+        self.trial = self.trial_backend = self._tried = None
+        await self.serve(trial.alias, version, backend)
+
+    async def end_trial(self) -> None:
+        """They all go to the old one again."""
+        second = self.trial_backend
+        self.trial = self.trial_backend = self._tried = None
+        self.publish()
+        if second is not None:
+            self._retire(second)
+        await self.forget_adapters()
 
     async def forget_adapters(self) -> None:
         """Unload what is live no more; a failure costs memory only, until the next start."""
@@ -121,7 +159,7 @@ class Fleet:
             reason = main.gate.closed_for
             running = "serving" if reason is None else "changing"
             engine = "asleep" if main.is_asleep else running if main.running else "down"
-            newest = main.weights.model_id
+            newest = main.weights.weights_id
         elif self.live or reason is not None:
             engine = "starting"
         return {
@@ -141,8 +179,15 @@ class Fleet:
             if backend is not None:
                 await backend.stop()
 
-    async def _retire(self, backend: Backend) -> None:
-        try:
-            await backend.gate.drained(None)
-        finally:
-            await backend.stop()
+    def _retire(self, backend: Backend) -> None:
+        """Stop a vLLM that no request is led to any more, once its answers have ended."""
+        task = asyncio.create_task(_stop_when_drained(backend), name=f"retire-{backend.slot}")
+        self._leaving[backend.slot] = task
+        task.add_done_callback(lambda _: self._leaving.pop(backend.slot, None))
+
+
+async def _stop_when_drained(backend: Backend) -> None:
+    try:
+        await backend.gate.drained(None)
+    finally:
+        await backend.stop()

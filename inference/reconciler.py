@@ -157,6 +157,10 @@ class Reconciler:
                 await self._record(wish, D.PENDING, rollout)
             else:
                 await self._record(wish, D.FAILED, rollout, error=error.message)
+        except SQLAlchemyError as error:
+            # Postgres was away before anything was changed, or between a stop and a start: it is the same wish still.
+            log.error("deployment.again deployment_id=%s error=%s", wish.deployment_id, error)
+            await self._record(wish, D.PENDING, rollout)
         except Exception as error:
             log.exception("deployment.crashed deployment_id=%s", wish.deployment_id)
             failure = f"{type(error).__name__}: {error} (the gateway's log has the traceback)"
@@ -175,12 +179,12 @@ class Reconciler:
         status = await in_thread(lambda s: deployments.get(s, wish.deployment_id).status)
         if status != D.TRIAL:
             log.info("trial.withdrawn deployment_id=%s", wish.deployment_id)
-            await self._end_trial(rollout)
+            await self._end_trial()
         elif second is not None and second in self._dead:
-            await self._end_trial(rollout)
+            await self._end_trial()
             await self._record(wish, D.FAILED, rollout, error="the vLLM with the new model ended by itself")
         elif self._dead or await self._sharing.is_wanted():
-            await self._end_trial(rollout)
+            await self._end_trial()
             await self._record(wish, D.PENDING, rollout)
         elif (verdict := trial.verdict()) is not None:
             await self._decide(wish, rollout, trial, verdict)
@@ -192,17 +196,17 @@ class Reconciler:
         log.info("trial.ended deployment_id=%s %s", wish.deployment_id, verdict)
         shown = {**trial.shown(), "accepted": verdict.accepted, "verdict": verdict.reason}
         if not verdict.accepted:
-            await self._end_trial(rollout)
+            await self._end_trial()
             await self._record(wish, D.FAILED, rollout, trial=shown, error=f"the trial failed: {verdict.reason}")
             return
         # The row first: it may have been withdrawn, and leading the requests over cannot fail.
         if await self._record(wish, D.LIVE, rollout, trial=shown):
             self._on_trial = None
-            await rollout.accept()
+            await self.fleet.accept_trial()
 
-    async def _end_trial(self, rollout: Rollout) -> None:
+    async def _end_trial(self) -> None:
         self._on_trial = None
-        await rollout.reject()
+        await self.fleet.end_trial()
 
     async def _swapping(self, wish: Wish) -> None:
         try:

@@ -15,13 +15,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-from core.errors import Conflict, ServiceError, UpstreamFailed
+from core.errors import Conflict, EngineFailed, ServiceError, UpstreamFailed
 from core.settings import Settings
 from inference.backend import Backend
 from inference.control import ExchangeFailed, NeedsRestart
 from inference.fleet import Fleet
 from inference.room import Room, room_for
-from inference.trial import Trial
 from inference.version import Version, Wish
 
 log = logging.getLogger(__name__)
@@ -63,43 +62,20 @@ class Rollout:
             else:
                 await self._replace(main)
 
-    async def accept(self) -> None:
-        """End the trial: the alias's requests all go to the new model."""
-        fleet, second = self._fleet, self._fleet.trial_backend
-        fleet.trial = fleet.trial_backend = None
-        if second is None:
-            await self._go_live()
-        else:
-            self._switch(second)
-
-    async def reject(self) -> None:
-        """End the trial: they all go to the old one again."""
-        fleet, second = self._fleet, self._fleet.trial_backend
-        fleet.trial = fleet.trial_backend = None
-        fleet.publish()
-        if second is not None:
-            fleet.retire(second)
-        await fleet.forget_adapters()
-
     async def _start(self) -> None:
         self._choose("start", "no vLLM was running")
         await self._begin_swapping()
-        fleet = self._fleet
-        backend = fleet.main or await fleet.vacant()
-        versions = fleet.with_live(self._wish.alias, self._new)
-        await self._launch(backend, list(versions.values()))
-        fleet.main, fleet.live = backend, versions
-        fleet.publish()
-        backend.gate.open()
+        backend = self._fleet.main or await self._fleet.vacant()
+        await self._launch(backend)
+        await self._serve(backend)
 
     async def _wake(self, main: Backend) -> None:
         """vLLM gave its memory to a training: it takes it again with the new weights, so the old ones are not read."""
         self._choose("wake", "vLLM slept while a job trained")
-        versions = self._fleet.with_live(self._wish.alias, self._new)
         await self._begin_swapping()
         try:
             with self._timed("wake_s"):
-                await main.wake(versions.values())
+                await main.wake(self._versions())
         except NeedsRestart as reason:
             await self._fleet.wake()
             await self._elsewhere(main, reason.message)
@@ -108,9 +84,7 @@ class Rollout:
             with self._timed("rollback_s"):
                 await self._start_again(main)
             raise
-        self._fleet.live = versions
-        self._fleet.publish()
-        main.gate.open()
+        await self._serve(main)
 
     async def _beside(self, main: Backend) -> None:
         """The weights are served already."""
@@ -134,8 +108,7 @@ class Rollout:
         except Withdrawn:
             await self._fleet.forget_adapters()
             raise
-        if not self._begin_trial(main):
-            await self._go_live()
+        await self._try_or_serve(main)
 
     async def _replace(self, main: Backend) -> None:
         """Other weights: exchange them in place where vLLM can, else start another one."""
@@ -149,7 +122,7 @@ class Rollout:
         except NeedsRestart as reason:
             await self._elsewhere(main, reason.message)
             return
-        if self._wish.split is not None and self._wish.alias in self._fleet.live:
+        if self._is_tried:
             await main.control.discard()
             await self._elsewhere(main, "a trial serves both models' weights at once")
             return
@@ -164,34 +137,41 @@ class Rollout:
         main.gate.close(f"{self._new.model_id} is being put in place")
         try:
             with self._timed("gated_s"):
-                if await self._drained(main):
+                try:
+                    is_drained = await self._drained(main, has_choice=True)
+                except UpstreamFailed:
+                    await main.control.discard()
+                    raise
+                if is_drained:
                     await self._exchange(main)
                     return
+                await main.control.discard()
         finally:
             # Without a running vLLM the gate stays closed: the reconciler starts it again and opens.
             if main.running:
                 main.gate.open()
         await self._elsewhere(main, f"answers still ran after {self._drain_s:g} s", may_restart=False)
 
-    async def _drained(self, main: Backend) -> bool:
-        """Wait for the answers under way; False when the rest of them shall end beside a second vLLM."""
+    async def _drained(self, main: Backend, *, has_choice: bool) -> bool:
+        """Wait for the answers under way; False when the rest of them shall end beside a second vLLM, if it may be so.
+
+        UpstreamFailed when the old model shall stay rather than wait.
+        """
         on_timeout = self._wish.gate.on_timeout
         with self._timed("drain_s"):
             if await main.gate.drained(self._drain_s):
                 return True
-            if on_timeout == "blue_green" and (await self._room()).fits:
-                await main.control.discard()
+            if on_timeout == "fail":
+                raise UpstreamFailed(
+                    f"{main.gate.inside} answers were still running after {self._drain_s:g} s: ask for it again when "
+                    "there is less traffic, with a longer gate.drain_s, or with gate.on_timeout `wait` or `blue_green`"
+                )
+            if has_choice and on_timeout == "blue_green" and (await self._room()).fits:
                 return False
-            if on_timeout != "fail":
-                return await main.gate.drained(None)
-        await main.control.discard()
-        raise UpstreamFailed(
-            f"{main.gate.inside} answers were still running after {self._drain_s:g} s: ask for it again when there is "
-            "less traffic, with a longer gate.drain_s, or with gate.on_timeout `wait` or `blue_green`"
-        )
+            return await main.gate.drained(None)
 
     async def _exchange(self, main: Backend) -> None:
-        old, fleet = main.weights, self._fleet
+        old = main.weights
         assert old is not None
         try:
             with self._timed("commit_s"):
@@ -205,9 +185,7 @@ class Rollout:
             with self._timed("rollback_s"):
                 await self._put_back(main, old, is_untouched=isinstance(error, ExchangeFailed))
             raise
-        fleet.live = fleet.with_live(self._wish.alias, self._new)
-        fleet.publish()
-        await fleet.forget_adapters()
+        await self._serve(main)
 
     async def _put_back(self, main: Backend, old: Version, *, is_untouched: bool) -> None:
         """Make sure that the old weights answer: exchanged back and checked, or else by a new vLLM."""
@@ -228,21 +206,11 @@ class Rollout:
     async def _elsewhere(self, main: Backend, why: str, *, may_restart: bool = True) -> None:
         """By a second vLLM if there is memory for one, else by a restart."""
         room = await self._room()
-        versions = list(self._fleet.with_live(self._wish.alias, self._new).values())
         if room.fits:
             self._choose("blue_green", f"{why}; {room.text}")
-            second = await self._fleet.vacant()
-            await self._launch(second, versions, room.gpu_share)
-            try:
-                await self._begin_swapping()
-            except Withdrawn:
-                await second.stop()
-                raise
-            second.gate.open()
-            if not self._begin_trial(second):
-                self._switch(second)
+            await self._pass_over(room)
             return
-        if self._wish.split is not None and self._wish.alias in self._fleet.live:
+        if self._is_tried:
             raise Conflict(
                 f"{why}, and {room.text}: free some, deploy it without `split`, or with serve_as `adapter`",
                 param="split",
@@ -251,36 +219,41 @@ class Rollout:
             raise UpstreamFailed(f"{why}, and {room.text}: ask for it again, or with gate.on_timeout `wait`")
         self._choose("restart", f"{why}; {room.text}")
         await self._begin_swapping()
-        await self._restart(main, versions)
+        await self._restart(main)
 
-    async def _restart(self, main: Backend, versions: list[Version]) -> None:
-        fleet = self._fleet
+    async def _pass_over(self, room: Room) -> None:
+        second = await self._fleet.vacant()
+        await self._launch(second, room.gpu_share)
+        try:
+            await self._begin_swapping()
+            if not second.running:
+                raise EngineFailed(f"the second vLLM ended by itself once it had started: see {second.engine.log_path}")
+        except BaseException:
+            await second.stop()
+            raise
+        await self._try_or_serve(second)
+
+    async def _restart(self, main: Backend) -> None:
         main.gate.close(f"{self._new.model_id} is being put in place")
         with self._timed("gated_s"):
-            with self._timed("drain_s"):
-                drained = await main.gate.drained(self._drain_s)
-                if not drained and self._wish.gate.on_timeout == "fail":
-                    main.gate.open()
-                    raise UpstreamFailed(
-                        f"{main.gate.inside} answers were still running after {self._drain_s:g} s: ask for it again "
-                        "when there is less traffic, or with gate.on_timeout `wait`"
-                    )
-                await main.gate.drained(None)
+            try:
+                await self._drained(main, has_choice=False)
+            except UpstreamFailed:
+                main.gate.open()
+                raise
             try:
                 with self._timed("stop_s"):
                     await main.stop()
-                await self._launch(main, versions)
+                await self._launch(main)
             except ServiceError:
                 with self._timed("rollback_s"):
                     await self._start_again(main)
                 raise
-            fleet.live = fleet.with_live(self._wish.alias, self._new)
-            fleet.publish()
-            main.gate.open()
+            await self._serve(main)
 
-    async def _launch(self, backend: Backend, versions: list[Version], gpu_share: float | None = None) -> None:
+    async def _launch(self, backend: Backend, gpu_share: float | None = None) -> None:
         with self._timed("start_s"):
-            await backend.start(versions, await self._fleet.roots(), needed=self._new, gpu_share=gpu_share)
+            await backend.start(self._versions(), await self._fleet.roots(), needed=self._new, gpu_share=gpu_share)
 
     async def _start_again(self, main: Backend) -> None:
         """Start vLLM on what is live; the reconciler goes on trying when that fails."""
@@ -291,30 +264,23 @@ class Rollout:
             # The deployment failed for another reason, which is the one to report.
             log.error("rollout.restart_failed error=%s", error)
 
-    def _begin_trial(self, new: Backend) -> bool:
-        """Send a share of the alias's requests to the new model, if that was asked for and there is an old one."""
-        fleet, alias, split = self._fleet, self._wish.alias, self._wish.split
-        old = fleet.live.get(alias)
-        if split is None or old is None or fleet.main is None:
-            return False
-        fleet.trial = Trial(alias, fleet.main.target(old), new.target(self._new), split)
-        fleet.trial_backend = new if new is not fleet.main else None
-        fleet.publish()
-        return True
+    def _versions(self) -> list[Version]:
+        """What must be served once this version is."""
+        return list(self._fleet.with_live(self._wish.alias, self._new).values())
 
-    async def _go_live(self) -> None:
-        self._fleet.live = self._fleet.with_live(self._wish.alias, self._new)
-        self._fleet.publish()
-        await self._fleet.forget_adapters()
+    @property
+    def _is_tried(self) -> bool:
+        """Whether a share of the requests comes first: it was asked for, and there is an old model for the rest."""
+        return self._wish.split is not None and self._wish.alias in self._fleet.live
 
-    def _switch(self, second: Backend) -> None:
-        """The second vLLM takes every request from now on; the first one ends when its answers have."""
-        fleet, first = self._fleet, self._fleet.main
-        fleet.live = fleet.with_live(self._wish.alias, self._new)
-        fleet.main = second
-        fleet.publish()
-        if first is not None:
-            fleet.retire(first)
+    async def _try_or_serve(self, backend: Backend) -> None:
+        if self._is_tried and self._wish.split is not None:
+            self._fleet.begin_trial(self._wish.alias, self._new, backend, self._wish.split)
+        else:
+            await self._serve(backend)
+
+    async def _serve(self, backend: Backend) -> None:
+        await self._fleet.serve(self._wish.alias, self._new, backend)
 
     async def _begin_swapping(self) -> None:
         """From here on it cannot be withdrawn any more."""
