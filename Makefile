@@ -18,10 +18,10 @@ demo: setup ## run the main job from start to end and stop again: two-stage fine
 up: setup ## start everything and stay up until Ctrl-C, printing every URL and the admin key
 	@$(BIN)/python -m cli up
 
-test: setup ## run every test that needs no GPU and trains nothing for minutes
+test: setup ## run every test that needs no GPU and takes no minutes
 	@$(BIN)/python -m pytest -q -m "not gpu and not slow"
 
-test-slow: setup ## run the tests that train: kills, exact resume, too little memory, a full disk
+test-slow: setup ## run the tests that take minutes: kills, exact resume, too little memory, a full disk, a swap bench
 	@$(BIN)/python -m pytest -q -m slow
 
 faults: setup ## kill, freeze and cut off every process while jobs run, then judge every job (40 minutes)

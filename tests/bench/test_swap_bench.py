@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 PROMISED = {"stage_s", "drain_s", "commit_s", "check_s", "stall_p50", "stall_max", "stall_bar_s", "restart_vs_swap"}
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 @pytest.mark.timeout(600)
 def test_a_quick_run_ends_with_every_promised_figure() -> None:

@@ -13,7 +13,15 @@ from tests.inference.gateway import VLLM_KEY, Gateway, deploy
 
 
 @pytest.fixture(scope="module")
-def gateway(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway_env() -> dict[str, str]:
+    """Further variables for a module's gateway; a module that needs some has a fixture of this name."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    services: Services, tmp_path_factory: pytest.TempPathFactory, gateway_env: dict[str, str]
+) -> Iterator[Gateway]:
     """A running gateway, with the tiny base live on it."""
     if not (checkpoints.BASE / "config.json").exists():
         pytest.skip("examples/tiny-base holds no model")
@@ -22,7 +30,7 @@ def gateway(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Ite
     running = Gateway(
         {**services.env, "VLLM_API_KEY": VLLM_KEY}, tmp_path_factory.mktemp("gateway"), services.admin_key
     )
-    running.start()
+    running.start(**gateway_env)
     try:
         base = deploy("tiny-base", checkpoints.BASE)
         assert (base.status, base.strategy) == ("live", "start"), base.error

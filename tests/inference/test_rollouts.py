@@ -13,7 +13,7 @@ from tests.inference.traffic import PROMPTS, Streams, greedy_all
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
-LONG_TOKENS = 1900
+LONG_TOKENS = 1000
 """Some seconds of generation: longer than any drain limit here."""
 
 

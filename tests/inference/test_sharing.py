@@ -18,6 +18,11 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
+@pytest.fixture(scope="module")
+def gateway_env() -> dict[str, str]:
+    return {"TUNESMITH_SHARE_GPU": "hold"}
+
+
 def training_run() -> Lease:
     """A run that has asked for the GPU."""
     new_job()
@@ -37,8 +42,6 @@ def test_vllm_makes_room_holds_the_requests_and_comes_back_with_the_new_model(ga
     """On a CPU its sleep frees nothing, so it is stopped; and what it starts with is the model that is wanted next."""
     path = checkpoints.successor(models / "trained", seed=21)
     register("ft:trained", path)
-    gateway.stop()
-    gateway.start(TUNESMITH_SHARE_GPU="hold")
     before = greedy_all(gateway)
     pids = gateway.vllm_pids()
     lease = training_run()
