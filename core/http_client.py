@@ -48,14 +48,16 @@ class HttpClient:
         `headers` must hold neither Host nor Content-Length.  Whoever gets the answer closes it.
         """
         lines = [b"%b %b%b HTTP/1.1\r\nhost: %b\r\n" % (method, self._path, target, self._host_header)]
-        lines += [b"%b: %b\r\n" % header for header in headers]
+        for name, value in headers:
+            lines += (name, b": ", value, b"\r\n")
         if body or method not in (b"GET", b"DELETE"):
             lines.append(b"content-length: %d\r\n" % len(body))
         lines += (b"\r\n", body)
         connection = self._take() or await self._connect()
         answer = connection.send(b"".join(lines))
         try:
-            await answer.until_head()
+            while not answer.status:
+                await answer.more()
         except BaseException:
             answer.close()
             raise
@@ -71,7 +73,7 @@ class HttpClient:
         if not self._idle:
             return None
         connection = self._idle.pop()
-        if asyncio.get_running_loop().time() - connection.idle_since_s < IDLE_CONNECTION_S:
+        if connection.loop.time() - connection.idle_since_s < IDLE_CONNECTION_S:
             return connection
         connection.close()
         self.close()
@@ -82,7 +84,7 @@ class HttpClient:
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self._idle), self._host, self._port, ssl=self._ssl
+                    lambda: Connection(loop, self._idle), self._host, self._port, ssl=self._ssl
                 )
         except (OSError, TimeoutError) as error:
             raise BrokenOff(str(error) or f"no connection within {self._connect_timeout_s:g} s") from error
@@ -90,20 +92,22 @@ class HttpClient:
 
 
 class Connection(asyncio.Protocol):
-    """One connection: it waits in `idle`, or carries one request and its answer."""
+    """One connection: it waits in `idle`, or carries one request and its answer.
 
-    def __init__(self, idle: "list[Connection]") -> None:
+    The `on_…` methods are what the parser calls.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, idle: "list[Connection]") -> None:
+        self.loop = loop
         self.idle_since_s = 0.0
         self._idle = idle
         self._answer: Answer | None = None
-        self._parser: httptools.HttpResponseParser
+        self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport
 
     def send(self, request: bytes) -> "Answer":
         """Write a whole request; its answer has yet to come."""
         self._answer = answer = Answer(self, self._transport)
-        self._parser = httptools.HttpResponseParser(answer)
-        answer.parser = self._parser
         self._transport.write(request)
         return answer
 
@@ -111,7 +115,7 @@ class Connection(asyncio.Protocol):
         """The answer is at its end: keep the connection for the next request."""
         self._answer = None
         if not self._transport.is_closing():
-            self.idle_since_s = asyncio.get_running_loop().time()
+            self.idle_since_s = self.loop.time()
             self._idle.append(self)
 
     def close(self) -> None:
@@ -141,9 +145,25 @@ class Connection(asyncio.Protocol):
         elif self in self._idle:
             self._idle.remove(self)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._answer is not None:
+            self._answer.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        if self._answer is not None:
+            self._answer.begin(self._parser.get_status_code(), keep_alive=self._parser.should_keep_alive())
+
+    def on_body(self, chunk: bytes) -> None:
+        if self._answer is not None:
+            self._answer.feed(chunk)
+
+    def on_message_complete(self) -> None:
+        if self._answer is not None:
+            self._answer.end()
+
 
 class Answer:
-    """The answer to one request, read by one task.  The `on_…` methods are what the parser calls."""
+    """The answer to one request, read by one task."""
 
     def __init__(self, connection: Connection, transport: asyncio.Transport) -> None:
         self.status = 0
@@ -151,7 +171,6 @@ class Answer:
         """Names in lower case."""
         self.complete = False
         """All of it has arrived, though not all of it may have been read."""
-        self.parser: httptools.HttpResponseParser
         self._connection = connection
         self._transport = transport
         self._chunks: list[bytes] = []
@@ -169,27 +188,18 @@ class Answer:
                 return value
         return b""
 
-    async def until_head(self) -> None:
-        """Wait until status and headers are there."""
-        while not self.status:
-            await self._more()
-
     async def read(self) -> bytes:
         """What has arrived since the last time, at least a byte; nothing at the end of the body."""
         while not self._chunks:
             if self.complete:
                 return b""
-            await self._more()
-        chunk = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks.clear()
-        self._unread_bytes = 0
-        if self._paused:
-            self._paused = False
-            self._transport.resume_reading()
-        return chunk
+            await self.more()
+        return self._take()
 
     async def read_all(self) -> bytes:
         """The rest of the body."""
+        if self.complete:
+            return self._take()
         chunks = []
         while chunk := await self.read():
             chunks.append(chunk)
@@ -210,11 +220,21 @@ class Answer:
         else:
             self._connection.close()
 
-    async def _more(self) -> None:
+    def more(self) -> "asyncio.Future[None]":
+        """Done once more has arrived, or nothing will; BrokenOff when that is known already."""
         if self._failure is not None:
             raise BrokenOff(self._failure)
-        self._waiter = asyncio.get_running_loop().create_future()
-        await self._waiter
+        self._waiter = waiter = self._connection.loop.create_future()
+        return waiter
+
+    def _take(self) -> bytes:
+        chunk = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks.clear()
+        self._unread_bytes = 0
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        return chunk
 
     def wake(self) -> None:
         """Let the reader look again."""
@@ -233,22 +253,21 @@ class Answer:
             self.fail(str(error) if error else "the connection was closed")
         self.wake()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        status = self.parser.get_status_code()
+    def begin(self, status: int, *, keep_alive: bool) -> None:
+        """The head is there; one of a status below 200 is followed by another."""
         if status >= 200:
-            self.status, self._keep_alive = status, self.parser.should_keep_alive()
+            self.status, self._keep_alive = status, keep_alive
         else:
             self.headers.clear()
 
-    def on_body(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes) -> None:
+        """A part of the body has arrived."""
         self._chunks.append(chunk)
         self._unread_bytes += len(chunk)
         if self._unread_bytes > MOST_UNREAD_BYTES and not self._paused:
             self._paused = True
             self._transport.pause_reading()
 
-    def on_message_complete(self) -> None:
+    def end(self) -> None:
+        """All of the body has arrived, if it is that of the answer itself."""
         self.complete = self.status > 0

@@ -82,13 +82,13 @@ def error_event(error: ServiceError) -> bytes:
 def headers_to_send(theirs: Iterable[tuple[bytes, bytes]], ours: Headers) -> Headers:
     """The client's end-to-end headers under ours; the answer is asked for uncompressed, so it can be rewritten."""
     theirs = list(theirs)
-    dropped = _NOT_SENT_ON.union(_named_by(theirs), (name for name, _ in ours))
-    return [*(header for header in theirs if header[0] not in dropped), (b"accept-encoding", b"identity"), *ours]
+    dropped = _NOT_SENT_ON.union(_named_by(theirs), dict(ours))
+    return [*[header for header in theirs if header[0] not in dropped], (b"accept-encoding", b"identity"), *ours]
 
 
 def headers_to_return(answer: Answer) -> Headers:
     """The answer's end-to-end headers."""
-    dropped = _NOT_SENT_BACK.union(_named_by(answer.headers))
+    dropped = _NOT_SENT_BACK.union(_named_by(answer.headers)) if answer.header(b"connection") else _NOT_SENT_BACK
     return [header for header in answer.headers if header[0] not in dropped]
 
 

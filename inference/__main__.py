@@ -4,12 +4,15 @@ import gc
 import logging
 import socket
 import sys
+from functools import partial
+from typing import Any
 
 import uvicorn
 
 from core.errors import ConfigurationError
 from core.settings import Settings, get_settings
 from inference.app import Gateway, create_app
+from inference.connection import Connection
 
 
 class Server(uvicorn.Server):
@@ -33,8 +36,10 @@ class Server(uvicorn.Server):
 
 def configure(gateway: Gateway, settings: Settings) -> uvicorn.Config:
     """How the gateway is served."""
+    connection: Any = partial(Connection, gateway.ways)  # uvicorn calls it as it would the class
     return uvicorn.Config(
         gateway,
+        http=connection,
         host=settings.inference_host,
         port=settings.inference_port,
         ws="none",

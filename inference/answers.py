@@ -6,7 +6,7 @@ complete in memory before its first byte goes out, so a vLLM that dies in the mi
 
 import asyncio
 
-from core.http_client import Answer, BrokenOff, Headers
+from core.http_client import Answer, BrokenOff
 from core.passthrough import EVENT_STREAM, broke_off, headers_to_return
 from inference.errors import normalised
 from inference.exchange import Exchange
@@ -21,8 +21,7 @@ async def pass_on(answer: Answer, exchange: Exchange, echo: ModelEcho | None, *,
     headers = headers_to_return(answer)
     try:
         if answer.status == 200 and answer.header(b"content-type").startswith(EVENT_STREAM):
-            exchange.is_stream = True
-            await exchange.begin(answer.status, headers)
+            await exchange.begin_stream(answer.status, headers)
             return await _pass_events(answer, exchange, echo, keep=keep)
         body = await answer.read_all()
     except BrokenOff as error:
@@ -33,8 +32,7 @@ async def pass_on(answer: Answer, exchange: Exchange, echo: ModelEcho | None, *,
     elif echo:
         body = echo.in_whole(body)
     exchange.tokens = tokens_in(body[-LOOKED_AT_BYTES:])
-    await exchange.begin(answer.status, _with_length(headers, len(body)))
-    await exchange.write(body, more=False)
+    await exchange.answer(answer.status, headers, body)
     return body if keep and answer.status == 200 and len(body) <= MOST_KEPT_BYTES else None
 
 
@@ -55,13 +53,9 @@ async def _pass_events(answer: Answer, exchange: Exchange, echo: ModelEcho | Non
             kept_bytes += len(chunk)
         if answer.at_end:
             break
-        await exchange.write(chunk, more=True)
+        await exchange.call.write(chunk, more=True)
     if echo:
         chunk += echo.finish()
     exchange.tokens = tokens_in(tail)
-    await exchange.write(chunk, more=False)
+    await exchange.call.write(chunk, more=False)
     return b"".join(kept) if keep and kept_bytes <= MOST_KEPT_BYTES else None
-
-
-def _with_length(headers: Headers, length: int) -> Headers:
-    return [*(header for header in headers if header[0] != b"content-length"), (b"content-length", b"%d" % length)]

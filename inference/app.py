@@ -23,12 +23,12 @@ from inference.proxy import Completions
 from inference.reconciler import Reconciler
 from inference.routes import Routes
 
-COMPLETIONS = frozenset({"/v1/chat/completions", "/v1/completions"})
+COMPLETIONS = ("/v1/chat/completions", "/v1/completions")
 ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 
 class Gateway:
-    """An ASGI application: completions go their own short way, everything else is Starlette's.
+    """An ASGI application, Starlette's, and beside it `ways`: the completions, which go a short way of their own.
 
     `routes` say where names lead; `running` is entered when the application starts, and sets them; `state` is what
     `/health` tells.
@@ -48,6 +48,8 @@ class Gateway:
         self._running = running
         self._state = state
         self._completions = Completions(routes, settings, metrics)
+        self.ways = dict.fromkeys(COMPLETIONS, self._completions.serve)
+        """For `Connection`."""
         paths = {"/health": self._health, "/metrics": self._metrics, "/v1/models": self._models}
         self._pages = Starlette(
             routes=[
@@ -59,10 +61,7 @@ class Gateway:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] in COMPLETIONS and scope["method"] == "POST":
-            await self._completions(scope, receive, send)
-        else:
-            await self._pages(scope, receive, send)
+        await self._pages(scope, receive, send)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, pages: Starlette) -> AsyncIterator[None]:

@@ -7,7 +7,7 @@ in C, steps over their values.  Either way every byte but those of the model's n
 
 import json
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from core.errors import InvalidRequest
@@ -36,14 +36,14 @@ class Asked:
         span = _find_model(body)
         self._names = [span] if span else self._walked[1]
         """Where the values of `model` are; more than one only in a body that repeats the key: the last one counts."""
-        model = json.loads(body[slice(*self._names[-1])]) if self._names else None
+        model = _read_name(body[slice(*self._names[-1])]) if self._names else None
         if not isinstance(model, str) or not model:
             raise InvalidRequest("model: name the model; GET /v1/models lists them", param="model")
         self.model = model
 
     def for_model(self, name: str) -> bytes:
         """The body as it came, asking for another model."""
-        value = json.dumps(name).encode()
+        value = _written_name(name)
         kept, end = [], 0
         for begin, after in self._names:
             kept += [self.body[end:begin], value]
@@ -72,6 +72,19 @@ class Asked:
             return _walk(self.body)
         except (ValueError, RecursionError) as error:
             raise InvalidRequest(f"the body is not a JSON object: {error}") from error
+
+
+@lru_cache(maxsize=256)
+def _read_name(value: bytes) -> Any:
+    try:
+        return json.loads(value)
+    except UnicodeDecodeError:
+        return None
+
+
+@lru_cache(maxsize=256)
+def _written_name(name: str) -> bytes:
+    return json.dumps(name).encode()
 
 
 def _find_model(body: bytes) -> Span | None:

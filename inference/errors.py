@@ -25,8 +25,7 @@ def rendered(error: ServiceError) -> tuple[int, Headers, bytes]:
     """Status, headers and body of the answer to an error."""
     body = json.dumps(error.body()).encode()
     headers = [(name.encode(), value.encode()) for name, value in error_headers(error).items()]
-    headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    return error.status, headers, body
+    return error.status, [*headers, (b"content-type", b"application/json")], body
 
 
 def render(request: Request, error: Exception) -> JSONResponse:

@@ -4,11 +4,10 @@ import asyncio
 import re
 from random import getrandbits
 
-from starlette.types import Scope, Send
-
 from core.errors import ServiceError
 from core.http_client import Headers
 from core.passthrough import error_event
+from inference.connection import Call
 from inference.errors import rendered
 from inference.routes import Passage
 from inference.usage import Tokens
@@ -17,6 +16,7 @@ MODEL_HEADER = b"x-tunesmith-model-version"
 REQUEST_ID_HEADER = b"x-request-id"
 LAST_WORD_S = 1.0
 CLIENT_LEFT = 499
+_OF_OUR_ANSWER = frozenset({REQUEST_ID_HEADER, MODEL_HEADER, b"content-length"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -28,12 +28,10 @@ def request_id_of(given: bytes) -> bytes:
 class Exchange:
     """From the moment that the request's head is there.  Times are of the event loop's clock."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, call: Call) -> None:
         self.began_s = asyncio.get_running_loop().time()
-        self.path: str = scope["path"]
-        self.query: bytes = scope["query_string"]
-        self.headers: Headers = scope["headers"]
-        by_name = dict(self.headers)
+        self.call = call
+        by_name = dict(call.headers)
         self.authorization = by_name.get(b"authorization", b"")
         self.declared_length = by_name.get(b"content-length", b"")
         self.request_id = request_id_of(by_name.get(REQUEST_ID_HEADER, b""))
@@ -44,13 +42,10 @@ class Exchange:
         self.error: ServiceError | None = None
         """What the gateway itself had to say instead of, or at the end of, vLLM's answer."""
         self.is_stream = False
-        self.is_complete = False
-        """The end of the answer was sent."""
         self.tokens: Tokens | None = None
         self.events = 0
         self.first_event_s: float | None = None
         self.last_event_s = 0.0
-        self._send = send
 
     @property
     def model_id(self) -> str:
@@ -70,19 +65,15 @@ class Exchange:
             return None
         return (self.last_event_s - self.first_event_s) / (tokens - 1)
 
-    async def begin(self, status: int, headers: Headers) -> None:
-        """Send the head of the answer, with our headers on it."""
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer, with our headers on it."""
         self.status = status
-        headers = [header for header in headers if header[0] != REQUEST_ID_HEADER]
-        headers.append((REQUEST_ID_HEADER, self.request_id))
-        if self.passage:
-            headers.append((MODEL_HEADER, self.model_id.encode()))
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.call.answer(status, self._with_ours(headers), body)
 
-    async def write(self, chunk: bytes, *, more: bool) -> None:
-        """Send a part of the answer's body, at once."""
-        self.is_complete = not more
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+    async def begin_stream(self, status: int, headers: Headers) -> None:
+        """Send the head of a stream of events, with our headers on it."""
+        self.status, self.is_stream = status, True
+        await self.call.begin(status, self._with_ours(headers))
 
     async def fail(self, error: ServiceError) -> None:
         """Tell the client; within a stream that is its last event, which SDKs raise."""
@@ -91,10 +82,15 @@ class Exchange:
             # A client that no longer reads must not hold its place.
             async with asyncio.timeout(LAST_WORD_S):
                 if not self.status:
-                    status, headers, body = rendered(error)
-                    await self.begin(status, headers)
-                    await self.write(body, more=False)
-                elif self.is_stream and not self.is_complete:
-                    await self.write(error_event(error), more=False)
+                    await self.answer(*rendered(error))
+                elif self.is_stream and not self.call.response_complete:
+                    await self.call.write(error_event(error), more=False)
         except TimeoutError:
             return
+
+    def _with_ours(self, headers: Headers) -> Headers:
+        headers = [header for header in headers if header[0] not in _OF_OUR_ANSWER]
+        headers.append((REQUEST_ID_HEADER, self.request_id))
+        if self.passage:
+            headers.append((MODEL_HEADER, self.model_id.encode()))
+        return headers

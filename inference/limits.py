@@ -7,11 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 
-from starlette.types import Receive
-
 from core.errors import BodyTooLarge, InvalidRequest, TooManyRequests
 from inference.asked import Asked
-from inference.attended import ClientLeft
+from inference.connection import Call
 
 REMEMBERED = 64
 UNKNOWN_RETRY_S = 5
@@ -77,23 +75,20 @@ class Limits:
 
     def _surely_within(self, body: bytes) -> bool:
         """Whether no such key, wherever it is, has more than a small number: that is found without parsing."""
-        found = self._numbers.findall(body)
-        return b"\\u00" not in body and all(
-            number and int(number[:20]) <= self._most[name.decode()][0] for name, number in found
-        )
+        if b"\\u00" in body:
+            return False
+        for name, number in self._numbers.findall(body):
+            if not number or int(number[:20]) > self._most[name.decode()][0]:
+                return False
+        return True
 
-    async def read_body(self, receive: Receive, declared: bytes) -> bytes:
+    async def read_body(self, call: Call, declared: bytes) -> bytes:
         """The whole body; BodyTooLarge at its Content-Length, or at the first byte over the limit."""
         if declared.isdigit() and int(declared) > self._max_body_bytes:
             raise self._too_large()
-        body, more = b"", True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientLeft
-            body, more = body + message.get("body", b""), message.get("more_body", False)
-            if len(body) > self._max_body_bytes:
-                raise self._too_large()
+        body = await call.read(self._max_body_bytes)
+        if len(body) > self._max_body_bytes:
+            raise self._too_large()
         return body
 
     def _too_large(self) -> BodyTooLarge:

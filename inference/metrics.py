@@ -4,12 +4,12 @@ The label `model` is the version that answered; it is empty where a request got 
 """
 
 from collections.abc import Callable
-from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from inference.exchange import Exchange
+from inference.tallies import Spread, Tally
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _WAIT_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180)
@@ -44,32 +44,31 @@ class Metrics:
     def count(self, exchange: Exchange, now_s: float) -> None:
         """A request has ended."""
         model = exchange.model_id
-        self._requests(model, exchange.path, str(exchange.status)).inc()
+        self._requests.of[model, exchange.call.path.decode(), str(exchange.status)] += 1
         if exchange.error is not None:
-            self._refused(exchange.error.code).inc()
+            self._refused.of[exchange.error.code,] += 1
         if not model:
             return
-        self._seconds(model).observe(now_s - exchange.began_s)
+        self._seconds.observe((model,), now_s - exchange.began_s)
         if exchange.tokens is not None:
-            self._tokens(model, "prompt").inc(exchange.tokens.prompt)
-            self._tokens(model, "completion").inc(exchange.tokens.completion)
+            self._tokens.of[model, "prompt"] += exchange.tokens.prompt
+            self._tokens.of[model, "completion"] += exchange.tokens.completion
         if (first_s := exchange.first_token_s) is not None:
-            self._first(model).observe(first_s)
+            self._first.observe((model,), first_s)
         if (each_s := exchange.token_s) is not None:
-            self._each(model).observe(each_s)
+            self._each.observe((model,), each_s)
 
     def deployment(self, strategy: str | None, outcome: str, seconds: float) -> None:
         """What is served was to change: `outcome` is live or failed."""
-        self._deployments(strategy or "none", outcome).inc()
-        self._deploying(strategy or "none").observe(seconds)
+        self._deployments.of[strategy or "none", outcome] += 1
+        self._deploying.observe((strategy or "none",), seconds)
 
     def page(self) -> bytes:
         """Everything, as Prometheus reads it."""
         return generate_latest(self._registry)
 
-    # `labels` looks the labels up under a lock, the cache without one: 3 of the 6 µs that a request cost here.
-    def _counter(self, name: str, text: str, *labels: str) -> Callable[..., Counter]:
-        return cache(Counter(f"tunesmith_{name}", text, labels, registry=self._registry).labels)
+    def _counter(self, name: str, text: str, *labels: str) -> Tally:
+        return Tally(self._registry, f"tunesmith_{name}", text, labels)
 
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Callable[..., Histogram]:
-        return cache(Histogram(f"tunesmith_{name}", text, labels, buckets=buckets, registry=self._registry).labels)
+    def _histogram(self, name: str, text: str, bounds: tuple[float, ...], *labels: str) -> Spread:
+        return Spread(self._registry, f"tunesmith_{name}", text, labels, bounds)

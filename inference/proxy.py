@@ -3,8 +3,6 @@
 import asyncio
 import logging
 
-from starlette.types import Receive, Scope, Send
-
 from core.errors import NotServing, ServiceError, TookTooLong, UpstreamFailed
 from core.http_client import Answer, BrokenOff, HttpClient
 from core.keys import Keys
@@ -12,7 +10,8 @@ from core.passthrough import did_not_answer, headers_to_send
 from core.settings import Settings
 from inference.answers import pass_on
 from inference.asked import Asked
-from inference.attended import Attended, ClientLeft
+from inference.attended import Attended
+from inference.connection import Call, ClientLeft
 from inference.exchange import CLIENT_LEFT, REQUEST_ID_HEADER, Exchange
 from inference.limits import Admission, Limits
 from inference.metrics import Metrics
@@ -25,10 +24,7 @@ DEATH_NOTICED_WITHIN_S = 1.0
 
 
 class Completions:
-    """An ASGI application for these paths; a request is inside of its gate until its last byte has gone out.
-
-    Plain ASGI, without the objects of a web framework; docs/adr/0002 has the figures.
-    """
+    """A request is inside of its gate until its last byte has gone out."""
 
     def __init__(self, routes: Routes, settings: Settings, metrics: Metrics) -> None:
         self._routes = routes
@@ -40,13 +36,13 @@ class Completions:
         self._clients: dict[str, HttpClient] = {}
         metrics.watch(lambda: self._admission.held, routes.inside)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, send)
+    async def serve(self, call: Call) -> None:
+        """Answer a request, whatever happens."""
+        exchange = Exchange(call)
         try:
             self._keys.check(exchange.authorization)
-            with self._admission, Attended(self._timeout_s) as attended:
-                body = await self._limits.read_body(receive, exchange.declared_length)
-                attended.watch(receive)
+            with self._admission, Attended(call, self._timeout_s):
+                body = await self._limits.read_body(call, exchange.declared_length)
                 await self._answer(exchange, Asked(body))
         except ServiceError as error:
             await exchange.fail(error)
@@ -101,14 +97,15 @@ class Completions:
     async def _ask(self, exchange: Exchange, asked: Asked, target: Target) -> Answer:
         base_url = target.backend.base_url
         client = self._clients.get(base_url) or self._clients.setdefault(base_url, HttpClient(base_url))
-        path = exchange.path.encode() + (b"?" + exchange.query if exchange.query else b"")
+        call = exchange.call
+        path = call.path + b"?" + call.query if call.query else call.path
         ours = [
             (b"authorization", b"Bearer " + target.backend.api_key.encode()),
             (REQUEST_ID_HEADER, exchange.request_id),
         ]
         try:
             return await client.request(
-                b"POST", path, headers_to_send(exchange.headers, ours), asked.for_model(target.engine_name)
+                b"POST", path, headers_to_send(call.headers, ours), asked.for_model(target.engine_name)
             )
         except BrokenOff as error:
             raise did_not_answer("vLLM", base_url, error) from error

@@ -7,7 +7,7 @@ the vLLM that it goes to, and looks again where its name leads once that opens.
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from core.errors import ModelNotFound, NotServing
 from inference.gate import Gate
@@ -83,8 +83,7 @@ class Table:
         return {"object": "list", "data": models}
 
 
-@dataclass(frozen=True)
-class Passage:
+class Passage(NamedTuple):
     """A request's way: where it goes, and the trial that watches it."""
 
     target: Target

@@ -24,6 +24,8 @@ ALLOWED: dict[str, set[str]] = {
     # Jinja, whose errors are those of a model's chat template.
     "worker/stages": SHARED | {"core", "jinja2"} | TRAINING,
     "inference": SHARED | WEB | {"core", "prometheus_client"},
+    # uvicorn's own connection, parsed as uvicorn parses it.
+    "inference/connection.py": SHARED | WEB | {"core", "httptools"},
     # Installed into vLLM's own environment, where nothing else of ours is.
     "inference/plugin": {"fastapi", "numpy", "pydantic", "safetensors", "torch", "transformers", "vllm"},
     "cli": SHARED | {"core", "openai", "rich", "typer"},

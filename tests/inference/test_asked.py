@@ -91,7 +91,18 @@ def test_what_the_limits_need_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"{}", b'{"model": 3}', b'{"model": ""}', b"[" * 100_000, b'{"model":' + b"[" * 100_000]
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"model":"\xff"}',
+        b'{"model": 3}',
+        b'{"model": ""}',
+        b"[" * 100_000,
+        b'{"model":' + b"[" * 100_000,
+    ],
 )
 def test_a_body_that_names_no_model_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
