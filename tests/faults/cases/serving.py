@@ -1,11 +1,13 @@
 """Faults of the endpoint: the gateway and vLLM.  They need the vLLM environment, and a free core to be quick."""
 
+from collections.abc import Callable
+
 from sqlalchemy import select
 
 from core.models import Deployment, Job, Model
 from core.settings import Settings
 from tests.faults.cases.registry import Skipped, case, has_result, survives
-from tests.faults.faults import kill
+from tests.faults.faults import kill, until_gone
 from tests.faults.workload import SHORT, deployed
 from tests.faults.world import Training, World
 from tests.waiting import wait_until
@@ -16,15 +18,20 @@ LIVE_S = 600
 @case
 def gateway_killed_while_deploying(world: World) -> None:
     """The gateway dies while a job's model is on its way to the endpoint: the model gets there, once."""
-    _needs_vllm()
-    job_id = world.submit(SHORT[0], deployed(SHORT[0]))
-    world.system.wait_for(job_id, "deploying")
-    wait_until(lambda: world.system.census().vllm() or _status(world, job_id) in {"staging", "swapping"}, 60)
-    assert kill(world.system.census().gateway()) == 1
-    world.system.wait_for(job_id, "succeeded", deadline_s=LIVE_S)
-    has_result(world, job_id, SHORT[0])
-    assert _live_models(world) == [_model_of(world, job_id)]
-    serves(world, _model_of(world, job_id))
+    _goes_live_all_the_same(world, lambda: kill(world.system.census().gateway()))
+
+
+@case
+def postgres_killed_while_deploying(world: World) -> None:
+    """kill -9 of Postgres at that moment: the deployment is taken up again, and the model gets there, once."""
+
+    def strike() -> int:
+        servers = world.system.census().postgres()
+        killed = kill(servers)
+        until_gone(servers, 30)
+        return killed
+
+    _goes_live_all_the_same(world, strike)
 
 
 @case
@@ -52,6 +59,18 @@ def live_model(world: World) -> str:
         world.system.wait_for(job_id, "succeeded", deadline_s=LIVE_S)
     [model] = _live_models(world)
     return model
+
+
+def _goes_live_all_the_same(world: World, strike: Callable[[], int]) -> None:
+    _needs_vllm()
+    job_id = world.submit(SHORT[0], deployed(SHORT[0]))
+    world.system.wait_for(job_id, "deploying")
+    wait_until(lambda: world.system.census().vllm() or _status(world, job_id) in {"staging", "swapping"}, 60)
+    assert strike() == 1
+    world.system.wait_for(job_id, "succeeded", deadline_s=LIVE_S)
+    has_result(world, job_id, SHORT[0])
+    assert _live_models(world) == [_model_of(world, job_id)]
+    serves(world, _model_of(world, job_id))
 
 
 def _needs_vllm() -> None:
