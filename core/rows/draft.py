@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.rows.problems import RowError
-from core.rows.strict_json import kind_of, parse_json
+from core.rows.strict_json import check_scalars, kind_of, parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,7 @@ def call(value: Any, field: str) -> dict[str, Any]:
     arguments = embedded(value.get("arguments"), f"{field}.arguments") or {}
     if not isinstance(arguments, dict):
         raise RowError(f"{field}.arguments", f"must be an object, not {kind_of(arguments)}")
+    check_scalars(arguments, f"{field}.arguments")
     return {"type": "function", "function": {"name": name, "arguments": arguments}}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from core.rows.draft import embedded_list
 from core.rows.problems import RowError
 from core.rows.python_types import to_json_schema, type_schema
-from core.rows.strict_json import kind_of
+from core.rows.strict_json import check_scalars, kind_of
 
 _NAME = re.compile(r'[^"\\\x00-\x1f]*[^"\\\x00-\x20]')
 """What a template can write between quotation marks."""
@@ -42,6 +42,7 @@ def _tool(entry: Any, field: str, flat: bool) -> dict[str, Any]:
     function = entry
     if isinstance(entry.get("function"), dict):
         function, field = entry["function"], f"{field}.function"
+    check_scalars(function, field)
     name, description = function.get("name"), function.get("description")
     if not isinstance(name, str) or not name:
         raise RowError(f"{field}.name", "is missing: every tool needs one")
@@ -55,7 +56,7 @@ def _tool(entry: Any, field: str, flat: bool) -> dict[str, Any]:
 
 def _parameters(value: Any, field: str, flat: bool) -> dict[str, Any]:
     if value is None or value == {}:
-        return {"type": "object", "properties": {}}
+        return to_json_schema({}) if flat else {"type": "object", "properties": {}}
     if not isinstance(value, dict):
         raise RowError(field, f"must be a JSON Schema object, not {kind_of(value)}")
     if flat and not (isinstance(value.get("type"), str) and isinstance(value.get("properties"), dict)):
