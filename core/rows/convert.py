@@ -88,11 +88,16 @@ def convert_all(
     """
     form, rows = with_form(islice(rows, limit), source, form)
     bad = BadRows() if dropped is None else dropped
-    while (chunk := list(islice(rows, CHUNK_ROWS))) and not (dropped is None and bad.is_full):
-        converted = convert_chunk(chunk, source, form)
-        bad.add(len(chunk), converted.problems)
-        if dropped is not None or not bad.count:
-            yield from converted.rows
+    try:
+        while not (dropped is None and bad.is_full) and (chunk := list(islice(rows, CHUNK_ROWS))):
+            converted = convert_chunk(chunk, source, form)
+            bad.add(len(chunk), converted.problems)
+            if dropped is not None or not bad.count:
+                yield from converted.rows
+    except BadData as error:  # the file cannot be read on
+        if dropped is None and bad.count:
+            raise BadData(f"{error.message}; and {bad.refusal(source).message}", param=error.param) from None
+        raise
     if bad.count and (dropped is None or bad.count == bad.rows_read):
         raise bad.refusal(source)
 
