@@ -1,6 +1,6 @@
 """Data-set rows: reading files, and converting every known form to one internal row."""
 
-from core.rows.convert import Converted, convert, convert_all, convert_chunk, with_form
+from core.rows.convert import Converted, chunks, convert, convert_all, convert_chunk, with_form
 from core.rows.files import RowScan, read_rows, scan
 from core.rows.forms import detect_format
 from core.rows.join import joined
@@ -17,6 +17,7 @@ __all__ = [
     "Row",
     "RowError",
     "RowScan",
+    "chunks",
     "convert",
     "convert_all",
     "convert_chunk",

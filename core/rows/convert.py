@@ -1,7 +1,8 @@
 """Raw rows of any form -> rows in the internal form; what cannot be converted becomes a problem of its row.
 
 For many rows in parallel: `form, rows = with_form(raw, source, form)`, then `convert_chunk(chunk, source, form)` for
-chunks of those in any process, in any order, and `BadRows.add` for what comes back.  `convert_all` does that in turn.
+each of `chunks(rows)` in any process, in any order, and `BadRows.add` for what comes back.  `convert_all` does that in
+turn, in this process.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ from core.rows.rules import conversation
 from core.rows.strict_json import kind_of, parse_json
 
 CHUNK_ROWS = 64
+CHUNK_BYTES = 4_000_000
 _PEEKED_ROWS = 20
 """So many of the first rows are looked at for one whose form can be told."""
 
@@ -59,19 +61,34 @@ def with_form(raw: Iterable[RawRow], source: str, form: str = "auto") -> tuple[s
     BadData when the source is empty, or none of its first rows is in a known form.
     """
     rows = iter(raw)
-    first = list(islice(rows, 1 if form != "auto" else _PEEKED_ROWS))
-    if not first:
-        raise BadData(f"{source} holds no rows; give it at least one", param="data.source")
+    first: list[RawRow] = []
     bad = BadRows()
-    for number, value in first if form == "auto" else []:
+    for number, value in islice(rows, _PEEKED_ROWS):
+        first.append((number, value))
         try:
-            form = detect_format(_parsed(value))
+            form = detect_format(_parsed(value)) if form == "auto" else form
             break
         except RowError as error:
             bad.add(1, [Problem(number, error.field, error.message)])
+    if not first:
+        raise BadData(f"{source} holds no rows; give it at least one", param="data.source")
     if form == "auto":
         raise bad.refusal(source)
     return form, chain(first, rows)
+
+
+def chunks(rows: Iterator[RawRow], most_rows: int = CHUNK_ROWS) -> Iterator[list[RawRow]]:
+    """The rows in lists of up to so many, and of not much more than `CHUNK_BYTES` of text."""
+    chunk: list[RawRow] = []
+    size_bytes = 0
+    for number, value in rows:
+        chunk.append((number, value))
+        size_bytes += len(value) if isinstance(value, bytes) else 0
+        if len(chunk) == most_rows or size_bytes >= CHUNK_BYTES:
+            yield chunk
+            chunk, size_bytes = [], 0
+    if chunk:
+        yield chunk
 
 
 def convert_all(
@@ -89,11 +106,13 @@ def convert_all(
     form, rows = with_form(islice(rows, limit), source, form)
     bad = BadRows() if dropped is None else dropped
     try:
-        while not (dropped is None and bad.is_full) and (chunk := list(islice(rows, CHUNK_ROWS))):
+        for chunk in chunks(rows):
             converted = convert_chunk(chunk, source, form)
             bad.add(len(chunk), converted.problems)
             if dropped is not None or not bad.count:
                 yield from converted.rows
+            elif bad.is_full:
+                break
     except BadData as error:  # the file cannot be read on
         if dropped is None and bad.count:
             raise BadData(f"{error.message}; and {bad.refusal(source).message}", param=error.param) from None

@@ -39,7 +39,8 @@ def text(value: Any, field: str) -> str:
 def _text_part(part: Any, field: str) -> str:
     if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
         raise RowError(field, 'must be {"type": "text", "text": …}: only text can be trained on')
-    return str(part["text"])
+    found: str = part["text"]
+    return found
 
 
 def filled_list(value: Any, field: str) -> list[Any]:
@@ -77,7 +78,7 @@ def call(value: Any, field: str) -> dict[str, Any]:
     if not isinstance(arguments, dict):
         raise RowError(f"{field}.arguments", f"must be an object, not {kind_of(arguments)}")
     check_scalars(arguments, f"{field}.arguments")
-    return {"type": "function", "function": {"name": name, "arguments": arguments}}
+    return {"type": "function", "function": {"name": name, "arguments": dict(arguments)}}
 
 
 def weight(value: Any, role: str, field: str) -> dict[str, int]:

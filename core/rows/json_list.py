@@ -20,7 +20,7 @@ def json_list(file: BinaryIO, source: str) -> Iterator[RawRow]:
     entries = _Entries(file)
     number = 0
     for number, entry in enumerate(entries, 1):
-        yield number, entry if len(entry) <= ROW_BYTES else too_long()
+        yield number, too_long() if entry is None or len(entry) > ROW_BYTES else entry
     if not entries.is_closed:
         problem = f"{source} is not valid JSON: the file ends within row {number + 1}, before its list is closed by ]"
         raise BadData(f"{problem}; it was cut off, or brackets or quotation marks do not match", param="data.source")
@@ -32,7 +32,7 @@ def json_list(file: BinaryIO, source: str) -> Iterator[RawRow]:
 class _Entries:
     """Finds where entries begin and end by brackets and strings alone; what stands within is read by others.
 
-    Of an entry that is too long only one byte too many is kept.
+    An entry that is too long is not kept, and None stands for it.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -40,8 +40,9 @@ class _Entries:
         self._file = file
         self._buffer = file.read(BLOCK_BYTES).removeprefix(BYTE_ORDER_MARK).lstrip()
         self._start = self._position = 1  # behind the opening bracket
+        self._is_too_long = False
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[bytes | None]:
         depth, in_string, count = 1, False, 0
         while True:
             match = (_IN_STRING if in_string else _STRUCTURE).search(self._buffer, self._position)
@@ -60,10 +61,10 @@ class _Entries:
             elif sign in _CLOSING:
                 depth -= 1
             if not in_string and (depth == 0 or (depth == 1 and sign == b",")):
-                entry = self._buffer[self._start : match.start()].strip()
-                self._start = self._position
+                entry = None if self._is_too_long else self._buffer[self._start : match.start()].strip()
+                self._start, self._is_too_long = self._position, False
                 self.is_closed = depth == 0
-                if entry or count or not self.is_closed:
+                if entry != b"" or count or not self.is_closed:
                     count += 1
                     yield entry
                 if self.is_closed:
@@ -78,7 +79,9 @@ class _Entries:
 
     def _refill(self) -> bool:
         block = self._file.read(BLOCK_BYTES)
-        kept = self._buffer[self._start :][: ROW_BYTES + 1]
+        kept = self._buffer[self._start :]
+        if self._is_too_long or len(kept) > ROW_BYTES:
+            kept, self._is_too_long = b"", True
         # The position may lie behind the buffer's end, by the character that a backslash there escapes.
         self._position = len(kept) + max(0, self._position - len(self._buffer))
         self._buffer, self._start = kept + block, 0

@@ -13,7 +13,7 @@ def conversation(turns: list[Turn], tools: list[dict[str, Any]]) -> list[dict[st
     """The messages of the turns; RowError at the first turn that breaks a rule."""
     declared = {tool["function"]["name"]: tool["function"]["parameters"] for tool in tools}
     messages: list[dict[str, Any]] = []
-    results = Results()
+    results = _Results()
     for number, turn in enumerate(turns):
         message, role = turn.message, turn.message["role"]
         if role == "tool":
@@ -29,7 +29,7 @@ def conversation(turns: list[Turn], tools: list[dict[str, Any]]) -> list[dict[st
             if not any(each["role"] == "user" for each in messages):
                 raise RowError(turn.field, "the assistant speaks first: a user message must come before")
             _check_answer(turn, declared)
-            results = Results(turn)
+            results = _Results(turn)
         messages.append(message)
     messages += results.end()
     if not any(message["role"] == "user" for message in messages):
@@ -54,7 +54,7 @@ def _check_answer(turn: Turn, declared: dict[str, Any]) -> None:
             del arguments[key]  # padding, see core.rows.tools
 
 
-class Results:
+class _Results:
     """The tool results that follow an answer's calls, put into the order of the calls."""
 
     def __init__(self, asked: Turn | None = None) -> None:

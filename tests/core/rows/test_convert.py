@@ -2,14 +2,24 @@
 
 import json
 import pickle
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.errors import BadData
-from core.rows import BadRows, Converted, RawRow, convert_all, convert_chunk, raw_rows, read_rows, scan, with_form
+from core.rows import (
+    BadRows,
+    Converted,
+    RawRow,
+    chunks,
+    convert_all,
+    convert_chunk,
+    raw_rows,
+    read_rows,
+    scan,
+    with_form,
+)
 
 GOOD: dict[str, Any] = {"instruction": "Add.", "output": "2"}
 BAD: dict[str, Any] = {"instruction": "Add.", "output": 2}
@@ -32,9 +42,10 @@ def test_chunks_in_any_process_give_what_one_pass_gives(tmp_path: Path) -> None:
 
     form, rows = with_form(raw_rows(path), path.name)
     found: list[Converted] = []
-    while chunk := list(islice(rows, 50)):
+    for chunk in chunks(rows, 50):
         sent = pickle.loads(pickle.dumps(chunk))
         found.append(pickle.loads(pickle.dumps(convert_chunk(sent, path.name, form))))
+    assert len(found) == 6
     assert [row for each in found for row in each.rows] == in_turn
     assert [row.origin for each in found for row in each.rows] == [row.origin for row in in_turn]
     assert [problem for each in found for problem in each.problems] == dropped.first
@@ -46,6 +57,11 @@ def test_a_row_that_cannot_be_read_can_be_sent_to_another_process(tmp_path: Path
     chunk = pickle.loads(pickle.dumps(list(raw_rows(tmp_path / "rows.jsonl"))))
     (problem,) = convert_chunk(chunk, "rows.jsonl", "alpaca").problems
     assert str(problem).startswith("row 1: is longer than 16,000,000 bytes")
+
+
+def test_a_chunk_of_long_rows_has_few_of_them() -> None:
+    rows: list[RawRow] = [(number, b"x" * 3_000_000) for number in range(1, 6)]
+    assert [[number for number, _ in chunk] for chunk in chunks(iter(rows))] == [[1, 2], [3, 4], [5]]
 
 
 def test_dropped_rows_are_counted_with_their_numbers_and_reasons() -> None:

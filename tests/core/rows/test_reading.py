@@ -29,9 +29,9 @@ def as_list(rows: list[dict[str, Any]]) -> bytes:
     return json.dumps(rows, ensure_ascii=False, indent=1).encode()
 
 
-def parquet(rows: list[dict[str, Any]]) -> bytes:
+def parquet(rows: list[dict[str, Any]], compression: str = "snappy") -> bytes:
     sink = pa.BufferOutputStream()
-    pa.parquet.write_table(pa.Table.from_pylist(rows), sink)
+    pa.parquet.write_table(pa.Table.from_pylist(rows), sink, compression=compression)
     return bytes(sink.getvalue())
 
 
@@ -133,6 +133,24 @@ def test_a_row_that_is_too_long_is_told_and_passed_over(tmp_path: Path, opening:
     path = write(tmp_path, content.encode())
     assert [type(raw).__name__ for _, raw in raw_rows(path)] == ["bytes", "RowError", "bytes"]
     assert "row 2: is longer than 16,000,000 bytes, the most that a row may have" in refusal(path)
+
+
+def test_a_parquet_row_that_is_too_long_is_told_and_passed_over(tmp_path: Path) -> None:
+    long = "".join(map(str, range(3_000_000)))
+    assert len(long) > ROW_BYTES
+    good = {"instruction": "Add.", "output": "2"}
+    path = write(tmp_path, parquet([good, {"instruction": long, "output": ""}, good]))
+    assert [type(raw).__name__ for _, raw in raw_rows(path)] == ["dict", "RowError", "dict"]
+
+
+def test_a_parquet_file_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, parquet([{"instruction": "x" * 60_000_000, "output": ""}], "zstd"), "bomb.parquet")
+    assert "bomb.parquet unpacks to 60,0" in refusal(path)
+
+
+def test_white_space_does_not_make_a_long_entry_short(tmp_path: Path) -> None:
+    path = write(tmp_path, b"[" + b" " * (ROW_BYTES + 200_000) + b'{"instruction": "Add.", "output": "2"}]')
+    assert "row 1: is longer than" in refusal(path)
 
 
 @pytest.mark.parametrize("writer", [lines, as_list, parquet, lambda rows: gzip.compress(as_list(rows))])
