@@ -115,10 +115,11 @@ def convert_all(
                 break
     except BadData as error:  # the file cannot be read on
         if dropped is None and bad.count:
-            raise BadData(f"{error.message}; and {bad.refusal(source).message}", param=error.param) from None
+            told = bad.refusal(source, is_whole=False).message
+            raise BadData(f"{error.message}; and {told}", param=error.param) from None
         raise
     if bad.count and (dropped is None or bad.count == bad.rows_read):
-        raise bad.refusal(source)
+        raise bad.refusal(source, is_whole=dropped is not None or not bad.is_full)
 
 
 def _parsed(raw: RawValue) -> dict[str, Any]:

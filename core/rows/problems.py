@@ -18,8 +18,8 @@ class RowError(ValueError):
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(field, message)
-        self.field = field
-        self.message = message
+        self.field = _cut(field, 200)
+        self.message = _cut(message, 400)
 
     def __str__(self) -> str:
         return self.message if self.field == ROW else f"{self.field}: {self.message}"
@@ -56,14 +56,19 @@ class BadRows:
         """Whether further bad rows would only be counted."""
         return self.count >= KEPT_ROWS
 
-    def refusal(self, source: str) -> BadData:
-        """The error that lists the first bad rows and counts all."""
+    def refusal(self, source: str, *, is_whole: bool = True) -> BadData:
+        """The error that lists the first bad rows and counts all, if the whole source was read."""
         if self.count == 1:
             return BadData(f"{source}, {self.first[0]}", param="data.source")
         listed = "; ".join(str(problem) for problem in self.first[:LISTED_ROWS])
         if (further := self.count - LISTED_ROWS) > 0:
             listed += f"; and {further:,} more"
-        at_least = "at least " if self.is_full else ""
+        at_least = "" if is_whole else "at least "
         fix = 'mend them, or leave them out with "on_bad_row": "drop"'
         message = f"{source}: {at_least}{self.count:,} of the {self.rows_read:,} rows read are bad ({fix}): {listed}"
         return BadData(message, param="data.source")
+
+
+def _cut(text: str, most: int) -> str:
+    """What is quoted of a row may be as long as the row."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

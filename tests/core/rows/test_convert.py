@@ -81,8 +81,8 @@ def test_the_form_is_that_of_the_first_row_that_can_be_read() -> None:
 
 
 def test_rows_that_are_all_bad_are_refused_though_they_may_be_dropped() -> None:
-    with pytest.raises(BadData, match="file: 2 of the 2 rows read are bad"):
-        list(convert_all(raw(BAD, BAD), "file", dropped=BadRows()))
+    with pytest.raises(BadData, match=r"^file: 2,000 of the 2,000 rows read are bad"):
+        list(convert_all(raw(*[BAD] * 2000), "file", dropped=BadRows()))
 
 
 def test_after_a_thousand_bad_rows_a_file_is_not_read_on() -> None:
@@ -110,6 +110,12 @@ def test_what_breaks_a_file_is_told_with_its_bad_rows(tmp_path: Path) -> None:
 def test_a_scan_counts_what_it_leaves_out(tmp_path: Path) -> None:
     found = scan(write(tmp_path, GOOD, BAD, GOOD), drop=True)
     assert (found.rows, found.trainable, found.dropped.count) == (2, 2, 1)
+
+
+def test_what_is_quoted_of_a_row_is_cut() -> None:
+    role = {"messages": [{"role": "x" * 1_000_000, "content": "a"}]}
+    (problem,) = convert_chunk(raw(role), "file", "openai").problems
+    assert len(str(problem)) < 500
 
 
 def test_a_limit_is_of_the_rows_of_the_file(tmp_path: Path) -> None:
