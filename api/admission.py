@@ -89,7 +89,8 @@ def _local_file(data: DatasetSpec, param: str) -> Path | None:
         if HUB_NAME.fullmatch(data.source):
             return None
         raise InvalidRequest(
-            f"{param} is {data.source!r}: give a .jsonl or .json file below DATA_ROOT, or `owner/name` of the hub",
+            f"{param} is {data.source!r}: give a .jsonl, .json or .parquet file below DATA_ROOT (the first two also as "
+            ".gz), or `owner/name` of the hub",
             param=param,
         )
     root = get_settings().data_root
@@ -105,7 +106,7 @@ def _local_file(data: DatasetSpec, param: str) -> Path | None:
 
 def _scan(path: Path, data: DatasetSpec, param: str, join_rows: int) -> RowScan:
     try:
-        return scan(path, data.format, data.rows, join_rows)
+        return scan(path, data.format, data.rows, join_rows, drop=data.on_bad_row == "drop")
     except BadData as error:
         raise BadData(f"{param}: {error.message}", param=param) from None
     except OSError as error:

@@ -39,11 +39,14 @@ class DatasetSpec(Spec):
     revision: str | None = Field(None, max_length=100, description="commit of a hub data set")
     rows: int | None = Field(None, ge=1, description="use the first so many rows; all when absent")
     format: RowFormat = Field("auto", description="form of a row; detected when `auto`")
+    on_bad_row: Literal["refuse", "drop"] = Field(
+        "refuse", description="refuse: one row that cannot be used refuses the job; drop: it is left out, and counted"
+    )
 
     @property
     def is_file(self) -> bool:
         """Whether the source names a file; hub names have no suffix."""
-        return self.source.endswith((".jsonl", ".json"))
+        return self.source.endswith((".jsonl", ".json", ".parquet", ".jsonl.gz", ".json.gz"))
 
 
 class LoraSpec(Spec):
@@ -159,8 +162,10 @@ class KeepSpec(Spec):
 
 
 def _recipe() -> tuple[StageSpec, ...]:
-    chat = DatasetSpec(source="HuggingFaceH4/ultrachat_200k", split="train_sft", rows=50_000, format="ultrachat")
-    tools = DatasetSpec(source="Salesforce/xlam-function-calling-60k", rows=60_000, format="xlam")
+    ultrachat, xlam = "HuggingFaceH4/ultrachat_200k", "Salesforce/xlam-function-calling-60k"
+    # Whoever asks for the recipe cannot mend a row of a public data set.
+    chat = DatasetSpec(source=ultrachat, split="train_sft", rows=50_000, format="ultrachat", on_bad_row="drop")
+    tools = DatasetSpec(source=xlam, rows=60_000, format="xlam", on_bad_row="drop")
     return (
         StageSpec(name="chat", data=chat),
         StageSpec(name="tools", data=tools, no_call_fraction=0.1, replay_fraction=0.05),

@@ -1,7 +1,30 @@
 """Data-set rows: reading files, and converting every known form to one internal row."""
 
-from core.rows.convert import Row, convert, convert_all, detect_format
+from core.rows.convert import Converted, chunks, convert, convert_all, convert_chunk, with_form
 from core.rows.files import RowScan, read_rows, scan
+from core.rows.forms import detect_format
 from core.rows.join import joined
+from core.rows.problems import BadRows, Problem, RowError
+from core.rows.raw import RawRow
+from core.rows.reading import raw_rows
+from core.rows.row import Row
 
-__all__ = ["Row", "RowScan", "convert", "convert_all", "detect_format", "joined", "read_rows", "scan"]
+__all__ = [
+    "BadRows",
+    "Converted",
+    "Problem",
+    "RawRow",
+    "Row",
+    "RowError",
+    "RowScan",
+    "chunks",
+    "convert",
+    "convert_all",
+    "convert_chunk",
+    "detect_format",
+    "joined",
+    "raw_rows",
+    "read_rows",
+    "scan",
+    "with_form",
+]

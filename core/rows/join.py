@@ -6,7 +6,7 @@ what was asked last, whatever stands before it.
 
 from collections.abc import Iterable, Iterator
 
-from core.rows.convert import Row
+from core.rows.row import Row
 
 
 def joined(rows: Iterable[Row], most: int) -> Iterator[Row]:

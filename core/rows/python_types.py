@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import lru_cache
 from typing import Any
 
 _SCALARS: dict[str, dict[str, Any]] = {
@@ -15,6 +16,7 @@ _SCALARS: dict[str, dict[str, Any]] = {
     "dict": {"type": "object"},
     "None": {"type": "null"},
     "Any": {},
+    **{name: {"type": name} for name in ("string", "integer", "number", "boolean", "array", "object", "null")},
 }
 
 
@@ -37,11 +39,17 @@ def to_json_schema(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def type_schema(name: str) -> tuple[dict[str, Any], bool]:
     """The schema of a Python type name, and whether it is optional; an unknown name allows any value."""
+    schema, optional = _parsed(name)
+    return dict(schema), optional
+
+
+@lru_cache(maxsize=4096)
+def _parsed(name: str) -> tuple[dict[str, Any], bool]:
     spelled = re.sub(r",\s*optional\s*$", "", name.strip(), flags=re.IGNORECASE)
     optional = spelled != name.strip() or spelled.startswith("Optional[")
     try:
         return _schema(ast.parse(spelled, mode="eval").body), optional
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # as ast.parse says of NUL, and of deep nesting
         return {}, optional
 
 
@@ -56,6 +64,8 @@ def _schema(node: ast.expr) -> dict[str, Any]:
 
 def _generic(name: str, argument: ast.expr) -> dict[str, Any]:
     arguments = argument.elts if isinstance(argument, ast.Tuple) else [argument]
+    if not arguments:
+        return dict(_SCALARS.get(name.lower(), {}))
     match name.lower():
         case "list" | "sequence" | "iterable":
             return {"type": "array", "items": _schema(arguments[0])}
@@ -71,7 +81,8 @@ def _generic(name: str, argument: ast.expr) -> dict[str, Any]:
         case "union":
             return {"anyOf": [_schema(each) for each in arguments]}
         case "literal":
-            return {"enum": [each.value for each in arguments if isinstance(each, ast.Constant)]}
+            values = [each.value for each in arguments if isinstance(each, ast.Constant)]
+            return {"enum": [value for value in values if isinstance(value, str | int | None)]}
     return {}
 
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.api.bodies import write_base_model
+from tests.api.refusal import Refusal
 from tests.conftest import Services
 from tests.waiting import wait_until
 
@@ -104,3 +105,8 @@ def client(database: Services, api_url: str) -> Iterator[httpx.Client]:
 def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that has everything admission looks for, for sequences of up to 2,048 tokens."""
     return write_base_model(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def refusal(client: httpx.Client, database: Services) -> Refusal:
+    return Refusal(client, database)

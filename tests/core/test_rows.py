@@ -86,7 +86,7 @@ def test_openai_arguments_are_parsed_from_their_json_string() -> None:
         {"role": "user", "content": [{"type": "text", "text": "Weather?"}]},
         {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function", "function": function}]},
     ]
-    row = convert({"messages": messages}, "openai")
+    row = convert({"messages": messages, "tools": [{"name": "get_weather"}]}, "openai")
     assert row.messages[0]["content"] == "Weather?"
     assert row.messages[1]["tool_calls"] == [CALL]
 
@@ -105,15 +105,15 @@ def test_alpaca_input_follows_the_instruction() -> None:
     ("line", "problem"),
     [
         ("{", "row 2: is not valid JSON"),
-        ("[1]", "row 2: is a JSON list, not an object"),
+        ("[1]", "row 2: is a list, not an object"),
         ('{"what": 1}', "row 2: is not in openai form"),
         ('{"messages": []}', "row 2: messages: must be a list with at least one entry"),
         ('{"messages": [{"role": "boss", "content": "x"}]}', r"row 2: messages\[0\].role: must be one of"),
         ('{"messages": [{"role": "user", "content": 5}]}', r"row 2: messages\[0\].content: must be text"),
-        ('{"messages": [{"role": "assistant", "content": "x"}]}', "row 2: messages: hold no user message"),
+        ('{"messages": [{"role": "assistant", "content": "x"}]}', r"row 2: messages\[0\]: the assistant speaks first"),
         (
             '{"messages": [{"role": "user", "content": "x", "tool_calls": 1}]}',
-            "row 2: is not in openai form: TypeError",
+            r"row 2: messages\[0\]\.tool_calls: must be a list, not a number",
         ),
     ],
 )
@@ -129,7 +129,7 @@ def test_a_row_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
     row = '{"instruction": "Grüße.", "output": "2"}\n'
     path = tmp_path / "rows.jsonl"
     path.write_bytes(row.encode("utf-8-sig") + row.encode("latin-1"))
-    with pytest.raises(BadData, match=r"rows\.jsonl, row 2: is not UTF-8 text: .*; convert the file first"):
+    with pytest.raises(BadData, match=r"rows\.jsonl, row 2: is not UTF-8 text: convert the file first"):
         list(read_rows(path))
 
 

@@ -109,7 +109,8 @@ def test_a_spec_survives_its_way_through_json() -> None:
 
 
 def test_files_and_hub_names_are_told_apart() -> None:
-    assert DatasetSpec(source="chat/train.jsonl").is_file
+    for suffix in ("jsonl", "json", "parquet", "jsonl.gz", "json.gz"):
+        assert DatasetSpec(source=f"chat/train.{suffix}").is_file
     assert not DatasetSpec(source="HuggingFaceH4/ultrachat_200k").is_file
     for name, is_path in (("./m", True), ("/m", True), ("../m", True), ("Qwen/Qwen2.5-3B", False)):
         assert JobSpec(base_model=name).base_is_path is is_path

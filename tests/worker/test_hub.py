@@ -139,7 +139,11 @@ def test_a_stream_that_breaks_off_is_explained(tmp_path: Path) -> None:
     ("row", "form", "problem"),
     [
         ('{"instruction": "Add.", "output": 3}', "auto", "row 1: output: must be text"),
-        ('{"instruction": "Add.", "output": "2"}', "xlam", "row 1: is not in xlam form: KeyError 'answers'"),
+        (
+            '{"instruction": "Add.", "output": "2"}',
+            "xlam",
+            "row 1: is not in xlam form: it has no answers and no query; it is in alpaca form",
+        ),
     ],
 )
 def test_a_bad_row_names_the_data_set_and_its_number(tmp_path: Path, row: str, form: str, problem: str) -> None:

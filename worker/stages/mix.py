@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.errors import BadData
-from core.rows import Row, joined, read_rows
+from core.rows import BadRows, Row, joined, read_rows
 from core.spec import DatasetSpec
 from core.storage import confined
 from worker.stages.hub import read_hub_rows
@@ -41,9 +41,10 @@ def stage_rows(run: StageRun) -> Iterator[Row]:
 
 def source_rows(data: DatasetSpec, data_root: Path) -> Iterator[Row]:
     """The converted rows of a file below the data root, or of a hub data set."""
+    dropped = BadRows() if data.on_bad_row == "drop" else None
     if data.is_file:
-        return read_rows(confined(data_root, data.source, "data.source"), data.format, data.rows)
-    return read_hub_rows(data)
+        return read_rows(confined(data_root, data.source, "data.source"), data.format, data.rows, dropped)
+    return read_hub_rows(data, dropped)
 
 
 def _with_unfitting_tools(chat: Row, lenders: list[Row], rng: random.Random) -> Row:
