@@ -15,8 +15,9 @@ LENGTH_BUCKETS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 
 Kind = Literal["own", "no_call", "replay"]
 """Of the stage's own data, a chat row with borrowed tools that do not fit, or a chat row of the stage before."""
-DropReason = Literal["too_long", "nothing_trained"]
-"""Longer than `max_seq_length` (after cutting, where the policy is to cut), or without one token to learn."""
+DropReason = Literal["bad_row", "too_long", "nothing_trained"]
+"""Broken or in no known form (`on_bad_row: "drop"`), longer than `max_seq_length` (after cutting, where that is the
+policy), or without one token to learn."""
 
 
 class _Frozen(BaseModel):

@@ -12,7 +12,7 @@ from core.ids import model_name
 from core.machine import has_gpu
 from core.memory import GIB
 from core.settings import get_settings
-from core.spec import JobSpec, StageSpec
+from core.spec import DatasetSpec, EvaluationSpec, JobSpec, StageSpec
 from core.storage import model_location, read_json, resolve
 from worker.base_model import base_id
 from worker.stages.evaluate_run import EvaluationRun
@@ -55,6 +55,7 @@ class Artefacts:
             model_name=self.model_name(stage),
             data_root=str(get_settings().data_root.resolve()),
             replay=before.data if before else None,
+            evaluation=_held_out(self.spec.evaluation),
             output=str(resolve(model_location(self.job_id, stage.name))),
             memory_limit_bytes=_host_memory_limit(),
         )
@@ -110,6 +111,12 @@ class Artefacts:
         if self.spec.base_is_path:
             env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
         return env
+
+
+def _held_out(evaluation: EvaluationSpec) -> tuple[DatasetSpec, ...]:
+    """All data sets that the job's models are measured on."""
+    named = (evaluation.tools, *evaluation.more_tools.values(), evaluation.chat)
+    return tuple(data for data in named if data is not None)
 
 
 def _host_memory_limit() -> int | None:

@@ -4,7 +4,10 @@ The prompt of every assistant turn is rendered as a server would render it (`add
 trained is what will be served.  The closing `<|im_end|>` is learned too, or the tuned model never stops.
 """
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import TemplateError
@@ -12,9 +15,11 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from core.errors import BadData
 from core.rows import Row
+from worker.stages.pieces import Encoded, PieceEncoder
 
 IGNORED = -100
 """The label of a token that is not learned."""
+TURN_END = "<|im_end|>"
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,80 @@ class Tokens:
 
     input_ids: list[int]
     labels: list[int]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A row's ids up to its last learned token, and where they are learned: (first, behind the last) of each answer."""
+
+    ids: "array[int]"
+    learned: tuple[tuple[int, int], ...]
+
+    @property
+    def labels(self) -> "array[int]":
+        """The ids, but for those that are not learned."""
+        labels = array("i", [IGNORED]) * len(self.ids)
+        for start, end in self.learned:
+            labels[start:end] = self.ids[start:end]
+        return labels
+
+    @property
+    def trained_tokens(self) -> int:
+        """So many of the ids are learned."""
+        return sum(end - start for start, end in self.learned)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A rendered row as text, and where its learned answers stand: (message, first character, behind the last)."""
+
+    row: Row
+    text: str
+    answers: tuple[tuple[int, int, int], ...]
+
+
+class Renderer:
+    """Renders and tokenises rows with one tokenizer."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        self.tokenizer = tokenizer
+        self.encoder = PieceEncoder(tokenizer)
+        turn_end = tokenizer.convert_tokens_to_ids(TURN_END)
+        self.stop_ids = {turn_end, tokenizer.eos_token_id} - {None, tokenizer.unk_token_id}
+
+    def render(self, rows: Sequence[Row]) -> list[Rendered]:
+        """The rows as ids; BadData at the first whose template cannot be rendered, or split into prompt and answer."""
+        texts = [self._text(row) for row in rows]
+        encoded = self.encoder.encode([text.text for text in texts])
+        return [self._rendered(text, each) for text, each in zip(texts, encoded, strict=True)]
+
+    def stops(self, rendered: Rendered) -> bool:
+        """Whether every answer that is learned ends with a token that ends the turn."""
+        return all(rendered.ids[end - 1] in self.stop_ids for _, end in rendered.learned)
+
+    def _text(self, row: Row) -> _Text:
+        text = _render(self.tokenizer, row, len(row.messages))
+        learned = [i for i, m in enumerate(row.messages) if m["role"] == "assistant" and m.get("weight", 1)]
+        return _Text(row, text, tuple((i, *_answer_span(self.tokenizer, row, i, text)) for i in learned))
+
+    def _rendered(self, text: _Text, encoded: Encoded) -> Rendered:
+        learned = []
+        for index, start, end in text.answers:
+            first = self.encoder.tokens_before(encoded, start)
+            if first is None:
+                raise BadData(
+                    f"{text.row.origin}: messages[{index}]: the answer {text.text[start : start + 20]!r} begins inside "
+                    "of a token that its prompt begins: leave out the white space before it"
+                )
+            behind = self.encoder.tokens_before(encoded, end)
+            if behind is None:
+                last = text.text[max(start, end - 20) : end]
+                raise BadData(
+                    f"{text.row.origin}: messages[{index}]: the answer's end {last!r} is one token with what "
+                    " follows it: use a model whose chat template ends a turn with a special token"
+                )
+            learned.append((first, behind))
+        return Rendered(encoded.ids[: learned[-1][1] if learned else 0], tuple(learned))
 
 
 def load_tokenizer(folder: str) -> PreTrainedTokenizerFast:
@@ -37,36 +116,27 @@ def load_tokenizer(folder: str) -> PreTrainedTokenizerFast:
 
 def tokenize(tokenizer: PreTrainedTokenizerFast, row: Row) -> Tokens:
     """Token ids and labels of a row; BadData when its template cannot be rendered, or split into prompt and answer."""
-    text = _render(tokenizer, row, len(row.messages))
-    learned = [i for i, m in enumerate(row.messages) if m["role"] == "assistant" and m.get("weight", 1)]
-    spans = [(index, *_answer_span(tokenizer, row, index, text)) for index in learned]
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    labels = [IGNORED] * len(encoded["input_ids"])
-    position = 0
-    for index, start, end in spans:
-        while encoded["offset_mapping"][position][1] <= start:
-            position += 1
-        if encoded["offset_mapping"][position][0] < start:
-            raise BadData(
-                f"{row.origin}: messages[{index}]: the answer {text[start : start + 20]!r} begins inside of a token "
-                "that its prompt begins: leave out the white space before it"
-            )
-        while position < len(labels) and encoded["offset_mapping"][position][0] < end:
-            labels[position] = encoded["input_ids"][position]
-            position += 1
-    last = max((i for i, label in enumerate(labels) if label != IGNORED), default=-1)
-    return Tokens(input_ids=encoded["input_ids"][: last + 1], labels=labels[: last + 1])
+    [rendered] = _renderer(tokenizer).render([row])
+    return Tokens(input_ids=rendered.ids.tolist(), labels=rendered.labels.tolist())
+
+
+@lru_cache(maxsize=2)
+def _renderer(tokenizer: PreTrainedTokenizerFast) -> Renderer:
+    return Renderer(tokenizer)
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerFast, row: Row, index: int) -> list[int]:
     """The ids that a server feeds to the model to get message `index`."""
-    text = _render(tokenizer, row, index, add_generation_prompt=True)
-    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return ids
+    return _whole_ids(tokenizer, _render(tokenizer, row, index, add_generation_prompt=True))
 
 
 def check_parity(tokenizer: PreTrainedTokenizerFast, row: Row, tokens: Tokens) -> None:
-    """BadData unless every trained answer follows exactly the ids that serving would prompt with."""
+    """BadData unless the ids are those of the whole text, and every learned answer follows what a server prompts."""
+    if _whole_ids(tokenizer, _render(tokenizer, row, len(row.messages)))[: len(tokens.input_ids)] != tokens.input_ids:
+        raise BadData(
+            f"{row.origin}: its ids, found piece by piece, differ from those of its whole text: the tokenizer joins "
+            "what stands apart in all other texts that were tried; leave the row out"
+        )
     for index, message in enumerate(row.messages):
         if message["role"] == "assistant" and message.get("weight", 1):
             prompt = prompt_ids(tokenizer, row, index)
@@ -75,6 +145,11 @@ def check_parity(tokenizer: PreTrainedTokenizerFast, row: Row, tokens: Tokens) -
                     f"{row.origin}: messages[{index}]: the training ids differ from the ids that a server would render "
                     "as the prompt of this answer; the chat template or the tokenizer is not prefix-stable"
                 )
+
+
+def _whole_ids(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
 
 
 def _render(tokenizer: PreTrainedTokenizerFast, row: Row, count: int, **options: Any) -> str:
@@ -94,7 +169,7 @@ def _render(tokenizer: PreTrainedTokenizerFast, row: Row, count: int, **options:
 def _answer_span(tokenizer: PreTrainedTokenizerFast, row: Row, index: int, text: str) -> tuple[int, int]:
     """Where an answer stands in the rendered text: behind its prompt, up to and with the end-of-turn token."""
     prompt = _render(tokenizer, row, index, add_generation_prompt=True)
-    through = _render(tokenizer, row, index + 1)
+    through = text if index + 1 == len(row.messages) else _render(tokenizer, row, index + 1)
     if not text.startswith(through) or not through.startswith(prompt):
         raise BadData(
             f"{row.origin}: messages[{index}]: the chat template renders this answer differently once later messages "
