@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core import runs
+from core import row_cache, runs
 from core.deployments import register_base, register_model
 from core.ids import model_name
 from core.machine import has_gpu
@@ -56,6 +56,7 @@ class Artefacts:
             data_root=str(get_settings().data_root.resolve()),
             replay=before.data if before else None,
             evaluation=_held_out(self.spec.evaluation),
+            row_cache=str(cache) if (cache := row_cache.folder()) else None,
             output=str(resolve(model_location(self.job_id, stage.name))),
             memory_limit_bytes=_host_memory_limit(),
         )

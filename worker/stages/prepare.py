@@ -18,6 +18,7 @@ from transformers import AutoConfig
 from core.errors import BadData
 from core.preparation import Preparation, RowPlace
 from core.storage import fsync
+from worker.stages import row_cache
 from worker.stages.counting import Counts
 from worker.stages.mix import Mixture
 from worker.stages.overlap import evaluation_keys
@@ -35,8 +36,12 @@ def main(run: RunDir) -> None:
     _check_length(spec)
     temporary = run.path / "rows.arrow.tmp"
     temporary.unlink(missing_ok=True)  # not overwritten: a frozen process of an earlier run may hold it open
-    preparation = prepare(spec, temporary, len(os.sched_getaffinity(0)), _reporter(run))
+    cache, key = (Path(spec.row_cache), row_cache.key_of(spec)) if spec.row_cache else (None, None)
+    found = row_cache.fetch(cache, key, temporary, spec.stage) if cache and key else None
+    preparation = found or prepare(spec, temporary, len(os.sched_getaffinity(0)), _reporter(run))
     fsync(temporary)
+    if cache and key and not found and row_cache.key_of(spec) == key:  # else the data changed while it was read
+        row_cache.keep(cache, key, temporary, preparation)
     temporary.replace(run.path / "rows.arrow")
     run.finish("prepare", preparation.model_dump(mode="json"))
 
