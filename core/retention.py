@@ -21,7 +21,7 @@ from sqlalchemy import Float, Text, func, literal_column, or_, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from core import aliases, disk, job_files
+from core import aliases, disk, job_files, row_cache
 from core.db import transaction
 from core.events import add_event
 from core.models import Deployment, Job, Model
@@ -81,6 +81,7 @@ def stage_ended(stage_dir: Path, keep: KeepSpec) -> None:
 
 def sweep() -> None:
     """Apply the rules to every job that has something on disk."""
+    row_cache.sweep(trash())
     disk.delete(disk.entries(trash()))
     for job_ids in _batches(job_files.job_ids()):
         with transaction() as session:

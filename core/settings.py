@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     heartbeat_s: float = Field(10, gt=0.1, description="a worker renews its lease this often")
     watch_s: float = Field(0.5, gt=0.05, description="a worker looks this often whether its job should stop")
     reap_every_s: float = Field(10, gt=0.1)
+    row_cache_gb: float = Field(
+        20, ge=0, description="GiB of tokenised rows that are kept for jobs with the same data; 0: none are"
+    )
     retain_every_s: float = Field(3600, gt=0.1, description="what jobs no longer keep is removed this often")
     doorbell_every_s: float = Field(60, gt=0.1, description="a queued job's doorbell is rung again after this")
     max_failures: int = Field(

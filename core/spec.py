@@ -13,6 +13,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,6
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 RowFormat = Literal["auto", "ultrachat", "xlam", "openai", "sharegpt", "alpaca"]
+ToolPrompt = Literal["template", "system"]
+TooLong = Literal["refuse", "drop", "cut_left"]
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -72,7 +74,16 @@ class StageSpec(Spec):
     weight_decay: float = Field(0.0, ge=0)
     epochs: int = Field(1, ge=1, le=100)
     max_steps: int | None = Field(None, ge=1, description="stop after so many optimiser steps, if sooner")
-    max_seq_length: int = Field(2048, ge=16, le=1_048_576, description="tokens; longer rows are dropped and counted")
+    max_seq_length: int = Field(2048, ge=16, le=1_048_576, description="tokens of the longest row")
+    too_long: TooLong = Field(
+        "drop",
+        description="what becomes of longer rows: the job is refused, or they are dropped, or cut from the left by "
+        "whole turns, where the system prompt, the tools and the last answer stay; each is counted",
+    )
+    tool_prompt: ToolPrompt = Field(
+        "template",
+        description="how tools are offered: by the model's chat template, or as JSON text in the system prompt",
+    )
     checkpoint_every_steps: int = Field(100, ge=1)
     join_rows: int = Field(
         1, ge=1, le=64, description="up to so many rows in a row that offer the same tools become one conversation"

@@ -9,7 +9,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
 OURS = {"api", "bench", "cli", "core", "examples", "inference", "migrations", "tests", "worker"}
-TRAINING = {"accelerate", "bitsandbytes", "datasets", "numpy", "peft", "safetensors", "tokenizers", "torch"}
+TRAINING = {"accelerate", "bitsandbytes", "datasets", "numpy", "peft", "pyarrow", "safetensors", "tokenizers", "torch"}
 TRAINING |= {"huggingface_hub", "openai", "transformers", "trl", "unsloth", "unsloth_zoo"}
 SHARED = {"celery", "httpx", "kombu", "psycopg", "pydantic", "pydantic_settings", "redis", "sqlalchemy"}
 WEB = {"aiohttp", "anyio", "fastapi", "jinja2", "openai", "starlette", "uvicorn", "yarl"}

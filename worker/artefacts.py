@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core import runs
+from core import row_cache, runs
 from core.deployments import register_base, register_model
 from core.ids import model_name
 from core.machine import has_gpu
 from core.memory import GIB
 from core.settings import get_settings
-from core.spec import JobSpec, StageSpec
+from core.spec import DatasetSpec, EvaluationSpec, JobSpec, StageSpec
 from core.storage import model_location, read_json, resolve
 from worker.base_model import base_id
 from worker.stages.evaluate_run import EvaluationRun
@@ -55,6 +55,8 @@ class Artefacts:
             model_name=self.model_name(stage),
             data_root=str(get_settings().data_root.resolve()),
             replay=before.data if before else None,
+            evaluation=_held_out(self.spec.evaluation),
+            row_cache=str(cache) if (cache := row_cache.folder()) else None,
             output=str(resolve(model_location(self.job_id, stage.name))),
             memory_limit_bytes=_host_memory_limit(),
         )
@@ -110,6 +112,12 @@ class Artefacts:
         if self.spec.base_is_path:
             env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
         return env
+
+
+def _held_out(evaluation: EvaluationSpec) -> tuple[DatasetSpec, ...]:
+    """All data sets that the job's models are measured on."""
+    named = (evaluation.tools, *evaluation.more_tools.values(), evaluation.chat)
+    return tuple(data for data in named if data is not None)
 
 
 def _host_memory_limit() -> int | None:

@@ -4,15 +4,16 @@ A hub that cannot be reached, or is busy, may answer a later try; one that knows
 machine, will not.
 """
 
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
-from huggingface_hub import constants, snapshot_download
+from huggingface_hub import HfApi, constants, snapshot_download
 
 from core.errors import BadData
-from core.rows import BadRows, Row, convert_all
+from core.rows import BadRows, RawRow, Row, convert_all
 from core.spec import DatasetSpec
 from worker.stages.failures import causes, is_out_of_memory, is_out_of_space
 from worker.stages.run_dir import Exit, StageFailure
@@ -20,6 +21,7 @@ from worker.stages.run_dir import Exit, StageFailure
 # A RuntimeError is what hf_xet, which downloads large files, says of most things that go wrong on its way.
 _NETWORK = (ConnectionError, TimeoutError, httpx.TransportError, RuntimeError)
 _ERRORS = (*_NETWORK, OSError, ValueError, httpx.HTTPError)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _REMEDIES = {
     401: "check the name, and set HF_TOKEN in the worker's environment if it is private or gated",
     403: "ask for access on its page of the hub, or set HF_TOKEN to the token of an account that has it",
@@ -27,9 +29,23 @@ _REMEDIES = {
 }
 
 
+def raw_hub_rows(data: DatasetSpec) -> Iterator[RawRow]:
+    """The rows of a hub data set as they come, streamed and numbered from 1."""
+    return enumerate(_stream(data), 1)
+
+
 def read_hub_rows(data: DatasetSpec, dropped: BadRows | None = None) -> Iterator[Row]:
-    """The first `data.rows` rows of a hub data set, streamed and converted; bad ones are refused, or counted there."""
-    return convert_all(enumerate(_stream(data), 1), data.source, data.format, data.rows, dropped)
+    """The first `data.rows` rows of a hub data set, converted; bad ones are refused, or counted there."""
+    return convert_all(raw_hub_rows(data), data.source, data.format, data.rows, dropped)
+
+
+def commit_of(data: DatasetSpec) -> str | None:
+    """The commit that a hub data set's revision means now; None when the hub does not say."""
+    if data.revision is not None and _COMMIT.fullmatch(data.revision):
+        return data.revision
+    with suppress(*_ERRORS):  # whoever reads the rows hears of it
+        return HfApi().dataset_info(data.source, revision=data.revision, timeout=10).sha
+    return None
 
 
 def fetch_model(name: str) -> str:

@@ -1,96 +1,133 @@
 """Stage program: convert and tokenise a stage's rows into `RUN_DIR/rows.arrow`, and count them.
 
-Rows longer than `max_seq_length` are dropped and counted: a cut answer teaches the model not to stop.
+Nothing grows with the number of rows but a few bytes for each, and the file's bytes depend on the spec and the rows
+alone: not on the number of processes that tokenise.
 """
 
-if __name__ == "__main__":
+if __name__ in ("__main__", "__mp_main__"):  # also where a process that tokenises imports this
     import worker.stages.without_torch  # noqa: F401  for its effect on what follows
 
+import os
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
 
-from datasets import Features, Sequence, Value
-from datasets.arrow_writer import ArrowWriter
+import pyarrow as pa
 from transformers import AutoConfig
 
 from core.errors import BadData
+from core.preparation import Preparation, RowPlace
 from core.storage import fsync
-from worker.stages.mix import stage_rows
-from worker.stages.render import IGNORED, check_parity, load_tokenizer, tokenize
+from worker.stages import row_cache
+from worker.stages.counting import Counts
+from worker.stages.mix import Mixture
+from worker.stages.overlap import evaluation_keys
 from worker.stages.run_dir import RunDir, StageRun, run_program
+from worker.stages.sources import source_rows
+from worker.stages.tokenising import Batch, Task, tokenised
 
-PARITY_ROWS = 64
-"""So many of the first rows are checked to be prompted in training as they will be in serving."""
-_FEATURES = Features(
-    {"input_ids": Sequence(Value("int32")), "labels": Sequence(Value("int32")), "length": Value("int32")}
-)
-
-
-class Preparation:
-    """Tokenises rows one by one and keeps the counts."""
-
-    def __init__(self, run: RunDir, spec: StageRun) -> None:
-        self.run, self.spec = run, spec
-        self.tokenizer = load_tokenizer(spec.tokenizer)
-        self.counts = {
-            "rows_in": 0,
-            "rows": 0,
-            "too_long": 0,
-            "masked": 0,
-            "tokens": 0,
-            "trained_tokens": 0,
-            "longest": 0,
-        }
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """Tokenised rows that can be trained on."""
-        limit, counts = self.spec.stage.max_seq_length, self.counts
-        reported = time.monotonic()
-        for row in stage_rows(self.spec):
-            counts["rows_in"] += 1
-            tokens = tokenize(self.tokenizer, row)
-            length, trained = len(tokens.input_ids), sum(label != IGNORED for label in tokens.labels)
-            if not trained:
-                counts["masked"] += 1
-            elif length > limit:
-                counts["too_long"] += 1
-            else:
-                if counts["rows"] < PARITY_ROWS:
-                    check_parity(self.tokenizer, row, tokens)
-                counts["rows"] += 1
-                counts["tokens"] += length
-                counts["trained_tokens"] += trained
-                counts["longest"] = max(counts["longest"], length)
-                yield {"input_ids": tokens.input_ids, "labels": tokens.labels, "length": length}
-            if time.monotonic() - reported > 1:
-                reported = time.monotonic()
-                self.run.emit("progress", done=counts["rows_in"], unit="rows")
+_IDS = pa.list_(pa.int32())
+_SCHEMA = pa.schema([("input_ids", _IDS), ("labels", _IDS), ("length", pa.int32())])
 
 
 def main(run: RunDir) -> None:
-    """Write `rows.arrow` and `prepare.json` with the counts and the optimiser steps they make."""
+    """Write `rows.arrow` and `prepare.json` (`core.preparation.Preparation`)."""
     spec = run.spec()
     _check_length(spec)
-    preparation = Preparation(run, spec)
-    counts = preparation.counts
     temporary = run.path / "rows.arrow.tmp"
     temporary.unlink(missing_ok=True)  # not overwritten: a frozen process of an earlier run may hold it open
-    with ArrowWriter(path=str(temporary), features=_FEATURES) as writer:
-        for row in preparation.rows():
-            writer.write(row)
-        writer.finalize()
-    if not counts["rows"]:
-        raise BadData(
-            f"stage {spec.stage.name}: none of the {counts['rows_in']} rows can be trained on: {counts['masked']} have "
-            f"no assistant tokens, {counts['too_long']} are longer than max_seq_length ({spec.stage.max_seq_length})"
-        )
+    cache, key = (Path(spec.row_cache), row_cache.key_of(spec)) if spec.row_cache else (None, None)
+    found = row_cache.fetch(cache, key, temporary, spec.stage) if cache and key else None
+    preparation = found or prepare(spec, temporary, len(os.sched_getaffinity(0)), _reporter(run))
     fsync(temporary)
+    if cache and key and not found and row_cache.key_of(spec) == key:  # else the data changed while it was read
+        row_cache.keep(cache, key, temporary, preparation)
     temporary.replace(run.path / "rows.arrow")
-    run.finish(
-        "prepare",
-        {**counts, "steps": spec.stage.steps(counts["rows"]), "parity_rows": min(counts["rows"], PARITY_ROWS)},
+    run.finish("prepare", preparation.model_dump(mode="json"))
+
+
+def prepare(spec: StageRun, target: Path, processes: int, report: Callable[[int], None]) -> Preparation:
+    """Write the stage's rows to `target`, and count them; `report` is called with the rows done so far."""
+    began = time.monotonic()
+    evaluated = (row for data in spec.evaluation for row in source_rows(data, Path(spec.data_root)))
+    keys, evaluation_rows = evaluation_keys(evaluated)
+    stage, mixture, counts = spec.stage, Mixture(spec, target.parent), Counts()
+    task = Task(spec.tokenizer, stage.max_seq_length, stage.too_long, stage.tool_prompt, keys)
+    with target.open("wb") as file, pa.ipc.new_stream(file, _SCHEMA) as writer:
+        for batch in tokenised(mixture.chunks(), task, processes):
+            mixture.own.add(batch.raw_rows, batch.problems)
+            counts.add(batch)
+            writer.write_batch(_record_batch(batch))
+            report(counts.rows_in)
+    mixture.own.end()
+    counts.add_bad(mixture.own.name, mixture.own.bad)
+    _check(spec, counts)
+    return Preparation(
+        rows_in=counts.rows_in,
+        rows=counts.rows,
+        dropped={reason: found.rows() for reason, found in counts.dropped.items()},
+        cut=counts.cut.rows(),
+        duplicates=counts.duplicates(),
+        evaluation_rows=evaluation_rows,
+        overlap=counts.overlap.rows(),
+        kinds=counts.kinds,
+        no_call_unfilled=mixture.no_call_unfilled,
+        lengths=counts.lengths(),
+        tokens=counts.tokens,
+        trained_tokens=counts.trained_tokens,
+        longest=counts.longest,
+        longest_batch_tokens=counts.longest_batch_tokens(stage),
+        not_stopped=counts.not_stopped.rows(),
+        steps=stage.steps(counts.rows),
+        parity_rows=counts.parity_rows,
+        prepare_s=round(time.monotonic() - began, 3),
     )
+
+
+def _record_batch(batch: Batch) -> pa.RecordBatch:
+    lengths = pa.array([row.length for row in batch.outcomes if row.dropped is None], pa.int32())
+    ends = [0]
+    for length in lengths.to_pylist():
+        ends.append(ends[-1] + length)
+    offsets = pa.array(ends, pa.int32())
+    columns = [
+        pa.ListArray.from_arrays(offsets, pa.Array.from_buffers(pa.int32(), len(values), [None, pa.py_buffer(values)]))
+        for values in (batch.ids, batch.labels)
+    ]
+    return pa.record_batch([*columns, lengths], schema=_SCHEMA)
+
+
+def _reporter(run: RunDir) -> Callable[[int], None]:
+    """Emits a `progress` event once a second."""
+    reported = time.monotonic()
+
+    def report(rows: int) -> None:
+        nonlocal reported
+        if time.monotonic() - reported > 1:
+            reported = time.monotonic()
+            run.emit("progress", done=rows, unit="rows")
+
+    return report
+
+
+def _check(spec: StageRun, counts: Counts) -> None:
+    stage, long = spec.stage, counts.dropped["too_long"]
+    if long.count and stage.too_long == "refuse":
+        raise BadData(
+            f"stage {stage.name}: {long.count} of {counts.rows_in} rows are longer than max_seq_length "
+            f"({stage.max_seq_length}; the longest has {counts.longest_dropped} tokens) and too_long is 'refuse': "
+            f"{_named(long.first)}; raise max_seq_length, shorten them, or set too_long to 'drop' or 'cut_left'"
+        )
+    if not counts.rows:
+        raise BadData(
+            f"stage {stage.name}: none of the {counts.rows_in} rows can be trained on: "
+            f"{counts.dropped['nothing_trained'].count} have no assistant tokens, {long.count} are longer than "
+            f"max_seq_length ({stage.max_seq_length})"
+        )
+
+
+def _named(first: list[RowPlace]) -> str:
+    return ", ".join(str(at) for at in first[:10]) + (", …" if len(first) > 10 else "")
 
 
 def _check_length(spec: StageRun) -> None:

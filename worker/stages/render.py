@@ -4,17 +4,21 @@ The prompt of every assistant turn is rendered as a server would render it (`add
 trained is what will be served.  The closing `<|im_end|>` is learned too, or the tuned model never stops.
 """
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
 
-from jinja2 import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from core.errors import BadData
 from core.rows import Row
+from worker.stages.answers import Answers, Text, render
+from worker.stages.pieces import Encoded, PieceEncoder
 
 IGNORED = -100
 """The label of a token that is not learned."""
+TURN_END = "<|im_end|>"
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,68 @@ class Tokens:
 
     input_ids: list[int]
     labels: list[int]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A row's ids up to its last learned token, and where they are learned: (first, behind the last) of each answer."""
+
+    ids: "array[int]"
+    learned: tuple[tuple[int, int], ...]
+
+    @property
+    def labels(self) -> "array[int]":
+        """The ids, but for those that are not learned."""
+        labels = array("i", [IGNORED]) * len(self.ids)
+        for start, end in self.learned:
+            labels[start:end] = self.ids[start:end]
+        return labels
+
+    @property
+    def trained_tokens(self) -> int:
+        """So many of the ids are learned."""
+        return sum(end - start for start, end in self.learned)
+
+
+class Renderer:
+    """Renders and tokenises rows with one tokenizer."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        self.tokenizer = tokenizer
+        self.encoder = PieceEncoder(tokenizer)
+        known = tokenizer.get_vocab()
+        stops = frozenset(stop for stop in (TURN_END, tokenizer.eos_token) if stop in known)
+        self.answers = Answers(tokenizer, stops)
+        self.stop_ids = {known[stop] for stop in stops}
+
+    def render(self, rows: Sequence[Row]) -> list[Rendered]:
+        """The rows as ids; BadData at the first whose template cannot be rendered, or split into prompt and answer."""
+        texts = [self.answers.find(row) for row in rows]
+        encoded = self.encoder.encode([text.text for text in texts])
+        return [self._rendered(text, each) for text, each in zip(texts, encoded, strict=True)]
+
+    def stops(self, rendered: Rendered) -> bool:
+        """Whether every answer that is learned ends with a token that ends the turn."""
+        return all(rendered.ids[end - 1] in self.stop_ids for _, end in rendered.learned)
+
+    def _rendered(self, text: Text, encoded: Encoded) -> Rendered:
+        learned = []
+        for index, start, end in text.answers:
+            first = self.encoder.tokens_before(encoded, start)
+            if first is None:
+                raise BadData(
+                    f"{text.row.origin}: messages[{index}]: the answer {text.text[start : start + 20]!r} begins inside "
+                    "of a token that its prompt begins: leave out the white space before it"
+                )
+            behind = self.encoder.tokens_before(encoded, end)
+            if behind is None:
+                last = text.text[max(start, end - 20) : end]
+                raise BadData(
+                    f"{text.row.origin}: messages[{index}]: the answer's end {last!r} is one token with what "
+                    " follows it: use a model whose chat template ends a turn with a special token"
+                )
+            learned.append((first, behind))
+        return Rendered(encoded.ids[: learned[-1][1] if learned else 0], tuple(learned))
 
 
 def load_tokenizer(folder: str) -> PreTrainedTokenizerFast:
@@ -37,36 +103,27 @@ def load_tokenizer(folder: str) -> PreTrainedTokenizerFast:
 
 def tokenize(tokenizer: PreTrainedTokenizerFast, row: Row) -> Tokens:
     """Token ids and labels of a row; BadData when its template cannot be rendered, or split into prompt and answer."""
-    text = _render(tokenizer, row, len(row.messages))
-    learned = [i for i, m in enumerate(row.messages) if m["role"] == "assistant" and m.get("weight", 1)]
-    spans = [(index, *_answer_span(tokenizer, row, index, text)) for index in learned]
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    labels = [IGNORED] * len(encoded["input_ids"])
-    position = 0
-    for index, start, end in spans:
-        while encoded["offset_mapping"][position][1] <= start:
-            position += 1
-        if encoded["offset_mapping"][position][0] < start:
-            raise BadData(
-                f"{row.origin}: messages[{index}]: the answer {text[start : start + 20]!r} begins inside of a token "
-                "that its prompt begins: leave out the white space before it"
-            )
-        while position < len(labels) and encoded["offset_mapping"][position][0] < end:
-            labels[position] = encoded["input_ids"][position]
-            position += 1
-    last = max((i for i, label in enumerate(labels) if label != IGNORED), default=-1)
-    return Tokens(input_ids=encoded["input_ids"][: last + 1], labels=labels[: last + 1])
+    [rendered] = _renderer(tokenizer).render([row])
+    return Tokens(input_ids=rendered.ids.tolist(), labels=rendered.labels.tolist())
+
+
+@lru_cache(maxsize=2)
+def _renderer(tokenizer: PreTrainedTokenizerFast) -> Renderer:
+    return Renderer(tokenizer)
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerFast, row: Row, index: int) -> list[int]:
     """The ids that a server feeds to the model to get message `index`."""
-    text = _render(tokenizer, row, index, add_generation_prompt=True)
-    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return ids
+    return _whole_ids(tokenizer, render(tokenizer, row, index, add_generation_prompt=True))
 
 
 def check_parity(tokenizer: PreTrainedTokenizerFast, row: Row, tokens: Tokens) -> None:
-    """BadData unless every trained answer follows exactly the ids that serving would prompt with."""
+    """BadData unless the ids are those of the whole text, and every learned answer follows what a server prompts."""
+    if _whole_ids(tokenizer, render(tokenizer, row, len(row.messages)))[: len(tokens.input_ids)] != tokens.input_ids:
+        raise BadData(
+            f"{row.origin}: its ids, found piece by piece, differ from those of its whole text: the tokenizer joins "
+            "what stands apart in all other texts that were tried; leave the row out"
+        )
     for index, message in enumerate(row.messages):
         if message["role"] == "assistant" and message.get("weight", 1):
             prompt = prompt_ids(tokenizer, row, index)
@@ -77,27 +134,6 @@ def check_parity(tokenizer: PreTrainedTokenizerFast, row: Row, tokens: Tokens) -
                 )
 
 
-def _render(tokenizer: PreTrainedTokenizerFast, row: Row, count: int, **options: Any) -> str:
-    tools: list[Any] | None = row.tools
-    try:
-        rendered = tokenizer.apply_chat_template(row.messages[:count], tools=tools, tokenize=False, **options)
-    except (TemplateError, LookupError, TypeError, ValueError) as error:
-        where = "messages" if count == len(row.messages) else f"messages[:{count}]"
-        raise BadData(
-            f"{row.origin}: {where}: the chat template cannot render them ({type(error).__name__}: {error}); mend or "
-            "leave out the row, or use a model whose template takes it"
-        ) from error
-    assert isinstance(rendered, str)
-    return rendered
-
-
-def _answer_span(tokenizer: PreTrainedTokenizerFast, row: Row, index: int, text: str) -> tuple[int, int]:
-    """Where an answer stands in the rendered text: behind its prompt, up to and with the end-of-turn token."""
-    prompt = _render(tokenizer, row, index, add_generation_prompt=True)
-    through = _render(tokenizer, row, index + 1)
-    if not text.startswith(through) or not through.startswith(prompt):
-        raise BadData(
-            f"{row.origin}: messages[{index}]: the chat template renders this answer differently once later messages "
-            "follow; train on rows that end with it, or use a model whose template keeps the history unchanged"
-        )
-    return len(prompt), len(through.rstrip("\n"))
+def _whole_ids(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids

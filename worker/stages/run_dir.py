@@ -67,6 +67,10 @@ class StageRun(Spec):
     data_root: str
     replay: DatasetSpec | None = None
     """Rows of the stage before, for `no_call_fraction` and `replay_fraction`."""
+    evaluation: tuple[DatasetSpec, ...] = ()
+    """Held-out rows of the job, which the training rows are compared with."""
+    row_cache: str | None = None
+    """Folder of the tokenised rows that are kept; None where none are."""
     output: str
     """Folder that the merged model goes to, on the disk of the run directory."""
     memory_limit_bytes: int | None = None
