@@ -33,7 +33,8 @@ def make(folder: Path, sizes: dict[str, int]) -> None:
         eos_token_id=0,
         pad_token_id=0,
     )
-    AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)  # type: ignore[no-untyped-call]
+    model.save_pretrained(folder)
     for name in _KEPT:
         shutil.copy(_TINY_BASE / name, folder / name)
 
