@@ -5,7 +5,7 @@ so what is found here is what the job will find.  A stage that cannot be prepare
 problems are told at once.
 """
 
-if __name__ == "__main__":
+if __name__ in ("__main__", "__mp_main__"):  # also where a process that tokenises imports this
     import worker.stages.without_torch  # noqa: F401  for its effect on what follows
 
 from pathlib import Path

@@ -29,9 +29,9 @@ from core.preparation import (
     bucket_of,
 )
 from core.rows import Row
-from core.storage import fsync, write_json
+from core.storage import fsync
 from worker.stages.mix import stage_rows
-from worker.stages.preview import preview
+from worker.stages.preview import write_preview
 from worker.stages.render import IGNORED, Tokens, check_parity, load_tokenizer, tokenize
 from worker.stages.run_dir import RunDir, StageRun, run_program
 
@@ -136,10 +136,7 @@ def main(run: RunDir) -> None:
         )
     fsync(temporary)
     temporary.replace(run.path / "rows.arrow")
-    write_json(
-        run.path / "preview.json",
-        [row.model_dump(mode="json") for row in preview(run.path / "rows.arrow", tally.tokenizer)],
-    )
+    write_preview(run.path, spec.tokenizer)
     run.finish("prepare", tally.preparation(started).model_dump(mode="json"))
 
 
