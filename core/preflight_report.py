@@ -25,13 +25,23 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class MemoryParts(_Frozen):
+    """What takes the memory, in GiB."""
+
+    weights: float
+    adapter: float
+    gradients: float
+    optimizer: float
+    activations: float
+    logits: float
+    overhead: float
+
+
 class MemoryReport(_Frozen):
     """The peak of one stage on one backend, in GiB."""
 
     backend: Backend
-    parts_gb: dict[str, float] = Field(
-        description="weights, adapter, gradients, optimizer, activations, logits, overhead"
-    )
+    parts_gb: MemoryParts
     total_gb: float
     rows: int = Field(description="of the largest micro-batch")
     longest: int = Field(description="tokens that each of its rows is padded to")
@@ -176,7 +186,7 @@ def _memory(need: Need, backend: Backend, *, is_measured: bool) -> MemoryReport:
     memory = need.memory(backend)
     return MemoryReport(
         backend=backend,
-        parts_gb={name: round(size / GIB, 3) for name, size in asdict(memory).items()},
+        parts_gb=MemoryParts(**{name: round(size / GIB, 3) for name, size in asdict(memory).items()}),
         total_gb=round(memory.total / GIB, 2),
         rows=need.batch.rows,
         longest=need.batch.longest,
@@ -243,7 +253,7 @@ def _no_worker(workers: Sequence[Verdict | None]) -> list[JobWarning]:
     largest = max(known, key=lambda verdict: verdict.memory_gb)
     message = (
         f"no worker that is there can train the job: the largest, {largest.name}, has {largest.memory_gb:g} GB and the "
-        f"job needs {largest.needed_gb:g} GB, so it would wait; "
+        f"job needs {largest.needed_gb:g} GB, so it would wait, or run out of memory; "
     )
     what = "; ".join(largest.changes) or "lower memory_gb, or start a larger worker"
     return [JobWarning(code="no_worker_fits", message=message + what, param=None)]
