@@ -64,6 +64,18 @@ class JobRefused(ServiceError):
     status, code = 422, "job_refused"
 
 
+class PreflightTimeout(ServiceError):
+    """Looking into a job's data took longer than it may; the job itself may be sound."""
+
+    status, code = 504, "preflight_timeout"
+
+
+class PreflightLost(ServiceError):
+    """The process that looked into a job's data was lost again and again."""
+
+    code = "preflight_lost"
+
+
 class BadData(ServiceError):
     """A data set that cannot be trained on; the message names file, row and field."""
 

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, undefer
 
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, NotFound, PreflightLost
 from core.idempotency import digest
 from core.ids import new_id
 from core.models import Preflight
@@ -25,12 +25,10 @@ from core.states import PreflightStatus
 OPEN = (PreflightStatus.QUEUED, PreflightStatus.RUNNING)
 MOST_ATTEMPTS = 3
 """A preflight whose process was lost so often is given up."""
-_LOST = {
-    "code": "preflight_lost",
-    "message": f"the preflight was begun {MOST_ATTEMPTS} times, and its process was lost each time: look at the log "
-    "of the ops worker, and whether it has memory enough",
-    "param": None,
-}
+_LOST = PreflightLost(
+    f"the preflight was begun {MOST_ATTEMPTS} times, and its process was lost each time: look at the log of the ops "
+    "worker, and whether it has memory enough"
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ def claim(session: Session, limit_s: float) -> Claimed | None:
     session.execute(
         update(Preflight)
         .where(_is_free(), Preflight.attempt >= MOST_ATTEMPTS)
-        .values(status=PreflightStatus.FAILED, problems=[_LOST], finished_at=func.now(), token=None)
+        .values(status=PreflightStatus.FAILED, problems=[_LOST.problem()], finished_at=func.now(), token=None)
     )
     oldest = select(Preflight.id).where(_is_free()).order_by(Preflight.created_at).limit(1)
     row = session.execute(

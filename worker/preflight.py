@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from core import pacing, preflight_report, preflights, workers
 from core.architecture import Architecture, from_config, of_hub_name
 from core.db import transaction
+from core.errors import PreflightTimeout
 from core.memory import GIB
 from core.preflight_report import Found, Report, WorkerSeen
 from core.preflights import Claimed
@@ -77,7 +78,7 @@ def run_next() -> bool:
         _end(claimed, _run_program(claimed, folder, limit_s))
     except Cancelled:
         log.info("preflight.cancelled preflight_id=%s", claimed.preflight_id)
-    except ProgramFailed as failure:
+    except (ProgramFailed, PreflightTimeout) as failure:
         _fail(claimed, failure.code, failure.message)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -115,7 +116,7 @@ def _new_folder(claimed: Claimed) -> Path:
 
 
 def _run_program(claimed: Claimed, folder: Path, limit_s: float) -> dict[str, Any]:
-    """What the program found.  Raises ProgramFailed or Cancelled."""
+    """What the program found.  Raises ProgramFailed, PreflightTimeout or Cancelled."""
     log_path = folder / "preflight.log"
     environment = {**os.environ, **Artefacts(claimed.preflight_id, claimed.spec).program_env()}
     with log_path.open("wb") as output:
@@ -152,7 +153,7 @@ def _wait(child: subprocess.Popen[bytes], claimed: Claimed, limit_s: float) -> N
                 f"looking into the data took longer than {limit_s:g} s (TUNESMITH_PREFLIGHT_TIMEOUT_S): raise it, or "
                 "set `rows` of the data sets for the preflight"
             )
-            raise ProgramFailed(Exit.FAILED, "preflight_timeout", message)
+            raise PreflightTimeout(message)
         if now - looked > _LOOK_EVERY_S:
             looked = now
             with transaction() as session:
