@@ -12,8 +12,9 @@ import anyio.to_thread
 from anyio import CapacityLimiter
 
 from api.base_models import HUB_NAME, check_base_model
-from core.errors import BadData, InvalidRequest, ServiceError
-from core.memory import Shape, needed_bytes
+from core.architecture import Architecture
+from core.errors import BadData, InvalidRequest, ServiceError, joined
+from core.memory import needed_bytes
 from core.rows import RowScan, scan
 from core.settings import get_settings
 from core.spec import DatasetSpec, JobSpec, StageSpec
@@ -40,9 +41,9 @@ async def admit(spec: JobSpec, scans: CapacityLimiter) -> Admission:
 
 def _admit(spec: JobSpec) -> Admission:
     problems: list[ServiceError] = []
-    shape: Shape | None = None
+    architecture: Architecture | None = None
     try:
-        shape = check_base_model(spec)
+        architecture = check_base_model(spec)
     except ServiceError as error:
         problems.append(error)
     scans: dict[Source, RowScan] = {}
@@ -53,9 +54,9 @@ def _admit(spec: JobSpec) -> Admission:
         except ServiceError as error:
             problems.append(error)
     if problems:
-        raise _joined(problems)
+        raise joined(problems)
     rows = {source: found.trainable for source, found in scans.items()}
-    return Admission(plan(spec, rows), needed_bytes(spec, shape))
+    return Admission(plan(spec, rows), needed_bytes(spec, architecture))
 
 
 def plan(spec: JobSpec, file_rows: dict[Source, int]) -> dict[str, Any]:
@@ -111,10 +112,3 @@ def _scan(path: Path, data: DatasetSpec, param: str, join_rows: int) -> RowScan:
         raise BadData(f"{param}: {error.message}", param=param) from None
     except OSError as error:
         raise BadData(f"{param}: {data.source!r} cannot be read: {error.strerror}", param=param) from None
-
-
-def _joined(problems: list[ServiceError]) -> ServiceError:
-    """One error for all of them, under the code of the first."""
-    first = problems[0]
-    messages = dict.fromkeys(problem.message for problem in problems)
-    return type(first)("; ".join(messages), param=first.param)

@@ -13,7 +13,7 @@ from api.deps import require_inference_key, require_key
 from api.doorbell import Rings
 from api.errors import add_error_handlers
 from api.middleware import BodyLimit, RequestEdge
-from api.routes import deployments, events, health, inference, jobs, models, queues, results, storage
+from api.routes import deployments, events, health, inference, jobs, models, preflights, queues, results, storage
 from api.schemas.errors import ErrorBody
 from api.storage_meter import StorageMeter
 from core.passthrough import Upstream
@@ -51,7 +51,7 @@ def create_app() -> FastAPI:
     app.add_middleware(RequestEdge)
     add_error_handlers(app)
     app.include_router(health.router)
-    for routes in (jobs, queues, events, results, storage, models, deployments):
+    for routes in (preflights, jobs, queues, events, results, storage, models, deployments):
         app.include_router(routes.router, dependencies=[Depends(require_key)])
     app.include_router(inference.router, dependencies=[Depends(require_inference_key)])
     return app

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from core.architecture import Architecture, from_config, of_hub_name
 from core.errors import InvalidRequest, UnknownBaseModel
-from core.memory import Shape, shape_of, shape_of_name
 from core.spec import JobSpec
 
 ARCHITECTURES = ("Qwen2ForCausalLM", "Qwen3ForCausalLM", "LlamaForCausalLM", "MistralForCausalLM")
@@ -14,22 +14,22 @@ ARCHITECTURES = ("Qwen2ForCausalLM", "Qwen3ForCausalLM", "LlamaForCausalLM", "Mi
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 
 
-def check_base_model(spec: JobSpec) -> Shape | None:
-    """The model's shape, as far as it is known.
+def check_base_model(spec: JobSpec) -> Architecture | None:
+    """The model's sizes, as far as they are known.
 
     Raises UnknownBaseModel when it cannot be trained, InvalidRequest when a stage's sequences are too long for it.
     """
     name = spec.base_model
     if not spec.base_is_path:
         _check_hub_name(name)
-        return shape_of_name(name)
+        return of_hub_name(name)
     try:
         config = _read_config(Path(name), name)
         _check_files(Path(name), name)
     except OSError as error:
         raise _unknown(name, f"cannot be read: {error.strerror}") from None
     _check_lengths(spec, config)
-    return shape_of(config)
+    return from_config(config)
 
 
 def _check_hub_name(name: str) -> None:

@@ -36,5 +36,11 @@ async def ring(rings: Rings) -> None:
         rings.is_ringing = False
 
 
+async def ring_for_preflight() -> None:
+    """Tell the ops workers that somebody waits, in a thread."""
+    if not await anyio.to_thread.run_sync(queue.ring, queue.PREFLIGHT, queue.OPS):
+        log.warning("doorbell.failed the broker is away; beat rings again")
+
+
 def _ring(count: int) -> bool:
     return all(queue.ring() for _ in range(count))

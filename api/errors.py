@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from core.errors import Conflict, DatabaseUnavailable, InvalidRequest, NotAuthenticated, NotFound, ServiceError
+from core.errors import Conflict, DatabaseUnavailable, InvalidRequest, NotAuthenticated, NotFound, ServiceError, joined
 
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError)
 
@@ -71,8 +71,8 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     body_field = getattr(request.scope.get("route"), "body_field", None)
     model = body_field.field_info.annotation if body_field is not None else None
     problems = _causes(error.errors())
-    messages = [_describe(problem, model) for problem in problems]
-    return render(InvalidRequest("; ".join(dict.fromkeys(messages)), param=_name(problems[0]["loc"])))
+    errors = [InvalidRequest(_describe(problem, model), param=_name(problem["loc"])) for problem in problems]
+    return render(joined(errors))
 
 
 # ------------------------------------------------------------------ validation messages

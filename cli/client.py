@@ -40,7 +40,7 @@ class Client:
 
     def get(self, path: str, **parameters: str | int) -> Any:
         """The JSON answer; NotFound, ApiRefused or ConfigurationError otherwise."""
-        return self._send("GET", path, params=parameters)
+        return self._send("GET", path, params=parameters, headers={"Accept": "application/json"})
 
     def post(self, path: str, body: bytes | None = None) -> Any:
         """Send JSON text as it is, so that the api is the one to judge it."""

@@ -66,7 +66,7 @@ def submit(
 ) -> None:
     """Post a job."""
     with Client(get_settings()) as client:
-        job = client.post("/jobs", _read(spec))
+        job = client.post("/jobs", read_spec(spec))
         console = open_console()
         if as_json:
             print_json(console, job)
@@ -152,7 +152,8 @@ def _steps(progress: dict[str, Any] | None) -> str:
     return f"{progress['step']}/{progress.get('max_steps', '?')}" if progress and "step" in progress else ""
 
 
-def _read(spec: Path) -> bytes:
+def read_spec(spec: Path) -> bytes:
+    """The text of a spec, as it is."""
     if str(spec) == "-":
         return sys.stdin.buffer.read()
     try:

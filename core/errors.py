@@ -1,9 +1,19 @@
 """One tree of errors: each has an HTTP status and a stable code, and its message names the thing, the limit, the fix.
 
-`api` and `inference` render them all in one place as `{"error": {"message", "type", "param", "code"}}`.
+`api` and `inference` render them all in one place as `{"error": {"message", "type", "param", "code"}}`.  An error that
+stands for several problems lists them, too.
 """
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, TypedDict
+
+
+class Problem(TypedDict):
+    """One of several."""
+
+    message: str
+    param: str | None
+    code: str
 
 
 class ServiceError(Exception):
@@ -18,6 +28,8 @@ class ServiceError(Exception):
         super().__init__(message)
         self.message = message
         self.param = param
+        self.problems: tuple[Problem, ...] = ()
+        """Everything that is wrong, where that is more than one thing."""
 
     @property
     def type(self) -> str:
@@ -31,7 +43,11 @@ class ServiceError(Exception):
     def body(self) -> dict[str, Any]:
         """The JSON body of the answer."""
         error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
-        return {"error": error}
+        return {"error": {**error, "problems": self.problems} if len(self.problems) > 1 else error}
+
+    def problem(self) -> Problem:
+        """This error as one of several."""
+        return Problem(message=self.message, param=self.param, code=self.code)
 
 
 class ConfigurationError(ServiceError):
@@ -40,6 +56,24 @@ class ConfigurationError(ServiceError):
 
 class InvalidRequest(ServiceError):
     status, code = 422, "invalid_request"
+
+
+class JobRefused(ServiceError):
+    """A job whose data was looked into and cannot be trained on; `problems` has everything that is wrong."""
+
+    status, code = 422, "job_refused"
+
+
+class PreflightTimeout(ServiceError):
+    """Looking into a job's data took longer than it may; the job itself may be sound."""
+
+    status, code = 504, "preflight_timeout"
+
+
+class PreflightLost(ServiceError):
+    """The process that looked into a job's data was lost again and again."""
+
+    code = "preflight_lost"
 
 
 class BadData(ServiceError):
@@ -140,3 +174,11 @@ class LeaseLost(ServiceError):
     """This run no longer owns its job; nothing it writes is accepted."""
 
     status, code = 409, "lease_lost"
+
+
+def joined(errors: Sequence[ServiceError]) -> ServiceError:
+    """One error for all of them, under the code of the first."""
+    first, problems = errors[0], {error.message: error.problem() for error in errors}
+    whole = type(first)("; ".join(problems), param=first.param)
+    whole.problems = tuple(problems.values())
+    return whole

@@ -22,6 +22,7 @@ REAP = "worker.reap"
 RING = "worker.ring"
 FORECAST = "worker.forecast"
 RETAIN = "worker.retain"
+PREFLIGHT = "worker.preflight"
 _AT_ONCE = {"interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 
@@ -52,6 +53,7 @@ def celery_app() -> Celery:
             "reap": _every(settings.reap_every_s, REAP, now),
             "forecast": _every(settings.reap_every_s, FORECAST, now),
             "ring": _every(settings.reap_every_s, RING, now),
+            "preflight": _every(settings.reap_every_s, PREFLIGHT, now),
             "retain": _every(settings.retain_every_s, RETAIN, now),
         },
     )
@@ -82,10 +84,10 @@ def _ringer() -> Celery:
     return app
 
 
-def ring() -> bool:
-    """Ring the doorbell of the `jobs` queue; False when the broker is away (beat rings again later)."""
+def ring(task: str = CLAIM, queue: str = JOBS) -> bool:
+    """Ring a doorbell, that of the jobs if no other; False when the broker is away (beat rings again later)."""
     try:
-        _ringer().send_task(CLAIM, queue=JOBS)
+        _ringer().send_task(task, queue=queue)
     except OperationalError:
         return False
     return True

@@ -78,6 +78,13 @@ class Settings(BaseSettings):
         None, gt=0, description="GiB that a training may fill here; default: the GPU's memory, or the machine's"
     )
 
+    # Preflights, and what a GPU costs.
+    preflight_timeout_s: float = Field(900, gt=1, description="longest that looking into one job's data may take")
+    preflight_memory_gb: float = Field(4, gt=0.5, description="GiB that looking into one job's data may take")
+    preflight_keep_days: float = Field(7, gt=0, description="a preflight that no job made is forgotten after this")
+    gpu_hour_price: float | None = Field(None, ge=0, description="of one GPU for one hour, for estimates of cost")
+    currency: str = Field("USD", description="of `gpu_hour_price`, as it is shown")
+
     # The gateway and its vLLM.  The names vLLM users know are kept.
     inference_host: str = "127.0.0.1"
     inference_port: int = 8001

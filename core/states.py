@@ -79,6 +79,17 @@ OPEN = frozenset({_D.PENDING, _D.STAGING, _D.SWAPPING, _D.TRIAL})
 """States of a deployment that the gateway has still to carry out, or is carrying out."""
 
 
+class PreflightStatus(StrEnum):
+    """Queued, then running, then one of the others for good; `core.preflights` alone changes it."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    REFUSED = "refused"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 def check_job_move(job_id: str, current: JobStatus, target: JobStatus) -> None:
     """Raise Conflict unless the table allows the move (staying put is allowed)."""
     if target != current and target not in JOB_MOVES[current]:

@@ -4,13 +4,16 @@ import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
 
 from api.schemas.deployments import DeploymentRequest, DeploymentView
+from core.errors import JobRefused
+from core.job_warnings import Code
 from core.settings import Settings
 from core.spec import GateSpec, SplitSpec
-from core.states import DeploymentStatus
+from core.states import DeploymentStatus, PreflightStatus
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -46,6 +49,13 @@ def test_settings_that_are_named_exist(page: Path) -> None:
     named = set(re.findall(r"\b(?:TUNESMITH|VLLM)_[A-Z_]+\b", page.read_text(encoding="utf-8")))
     vllms_own = {"VLLM_ENABLE_V1_MULTIPROCESSING", "VLLM_PLUGINS", "VLLM_CPU_KVCACHE_SPACE"}
     assert named <= known | vllms_own
+
+
+def test_every_warning_status_and_setting_of_a_preflight_is_explained() -> None:
+    page = (ROOT / "docs" / "preflight.md").read_text(encoding="utf-8")
+    settings = {f"TUNESMITH_{name.upper()}" for name in Settings.model_fields if name.startswith("preflight_")}
+    named = set(re.findall(r"`([A-Za-z_]+)`", page))
+    assert {*get_args(Code), *PreflightStatus, JobRefused.code} | settings <= named
 
 
 def test_every_status_and_field_of_a_deployment_is_explained() -> None:

@@ -107,6 +107,13 @@ def _wait(child: subprocess.Popen[bytes], keeper: LeaseKeeper, pace: "Pace", rep
             child.kill()
 
 
+def read_errors(path: Path) -> list[dict[str, Any]]:
+    """The errors among a program's events."""
+    events = _EventReader(path)
+    events.read()
+    return events.errors
+
+
 class Pace:
     """How long a trainer's last step took, and saving its last checkpoint, from its events."""
 

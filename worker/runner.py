@@ -14,8 +14,10 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from core import jobs, runs
+from core import jobs, preflights, runs
 from core.errors import LeaseLost, ServiceError, UpstreamFailed
+from core.events import add_event
+from core.preparation import Preparation
 from core.retention import stage_ended
 from core.runs import Lease
 from core.settings import get_settings
@@ -26,6 +28,7 @@ from worker.artefacts import Artefacts
 from worker.lease import LeaseKeeper, Stopped
 from worker.live import LiveModel
 from worker.micro_batch import halved
+from worker.preflight import base_architecture, report_of
 from worker.program import ProgramFailed, run_program
 from worker.report import Reporter
 from worker.sharing import SharedGpu
@@ -108,8 +111,7 @@ class JobRun:
     def run(self) -> None:
         """Everything the spec asks for."""
         self._fetch_base()
-        for stage in self.spec.stages:
-            self._prepare(stage)
+        self._prepare_all()
         if self.spec.evaluation.base and self.spec.deploy.when == "each_stage":
             self._measure_base()
         for stage in self.spec.stages:
@@ -135,6 +137,49 @@ class JobRun:
             fetched.unlink()  # another machine's
         write_json(folder / "fetch.spec.json", {"name": self.spec.base_model})
         self.artefacts.base_path = Path(self._run("fetch", folder, "base", {})["path"])
+
+    def _prepare_all(self) -> None:
+        """Prepare every stage, and keep what that shows as the job's preflight; all problems are told at once."""
+        problems: list[ProgramFailed] = []
+        for stage in self.spec.stages:
+            try:
+                self._prepare(stage)
+            except ProgramFailed as failure:
+                if failure.exit_code != Exit.BAD_DATA:
+                    raise
+                problems.append(failure)
+        if problems:
+            first, messages = problems[0], dict.fromkeys(problem.message for problem in problems)
+            raise ProgramFailed(first.exit_code, first.code, "; ".join(messages))
+        self._store_preflight()
+
+    def _store_preflight(self) -> None:
+        folders = {stage.name: self._folder(stage.name) for stage in self.spec.stages}
+        if not all((folder / "preview.json").exists() for folder in folders.values()):
+            return  # prepared before there were preflights
+        found = {name: Preparation.model_validate(read_json(path / "prepare.json")) for name, path in folders.items()}
+        preview = [{"stage": name, "rows": read_json(path / "preview.json")} for name, path in folders.items()]
+        architecture = base_architecture(self.artefacts.base_path)
+
+        def store(session: Session) -> None:
+            runs.hold(session, self.lease)
+            report = report_of(session, self.spec, architecture, found)
+            is_new = preflights.store_of_job(
+                session, self.lease.job_id, self.spec, report.model_dump(mode="json"), preview
+            )
+            for warning in report.warnings if is_new else ():
+                data = {"code": warning.code, "param": warning.param}
+                add_event(
+                    session,
+                    self.lease.job_id,
+                    "preflight.warning",
+                    warning.message,
+                    self.lease.attempt,
+                    level="warning",
+                    data=data,
+                )
+
+        self.keeper.write(store)
 
     def _prepare(self, stage: StageSpec) -> None:
         self._write_spec(stage)

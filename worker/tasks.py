@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 from celery import Celery
 
-from core import forecast, jobs, projects, retention, runs, workers
+from core import forecast, jobs, preflights, projects, retention, runs, workers
 from core.claims import fits_another
 from core.db import transaction
 from core.errors import Conflict
-from core.queue import CLAIM, FORECAST, REAP, RETAIN, RING, ring
+from core.queue import CLAIM, FORECAST, PREFLIGHT, REAP, RETAIN, RING, ring
 from core.settings import get_settings
-from worker import presence
+from worker import preflight, presence
 from worker.runner import run_job
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ KEEPS_AWAY_S = 1.0
 def register(app: Celery) -> None:
     """Register every task under the name that `core.queue` gives it."""
     app.task(name=CLAIM)(claim)
+    app.task(name=PREFLIGHT)(preflight.begin)  # not spaced: every ring is somebody who waits
     for name, task in {REAP: reap, RING: ring_due, FORECAST: write_forecasts, RETAIN: retain}.items():
         app.task(name=name)(spaced(task, get_settings().reap_every_s / 2))
 
@@ -112,5 +113,9 @@ def _sweep() -> None:
     """The edge of the thread: whatever goes wrong is logged, and the next sweep tries again."""
     try:
         retention.sweep()
+        with transaction() as session:
+            preflights.sweep(session, get_settings().preflight_keep_days * 86_400)
+            open_ids = preflights.open_ids(session)
+        preflight.sweep_folders(open_ids)
     except Exception:
         log.exception("retention.failed")

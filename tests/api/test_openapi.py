@@ -8,7 +8,12 @@ from tests.conftest import Services
 
 PATHS = {
     "/jobs": {"get", "post"},
+    "/jobs/preflight": {"post"},
+    "/jobs/preflight/{preflight_id}": {"get"},
+    "/jobs/preflight/{preflight_id}/preview": {"get"},
     "/jobs/{job_id}": {"get"},
+    "/jobs/{job_id}/preflight": {"get"},
+    "/jobs/{job_id}/preview": {"get"},
     "/jobs/{job_id}/events": {"get"},
     "/jobs/{job_id}/metrics": {"get"},
     "/jobs/{job_id}/scorecard": {"get"},

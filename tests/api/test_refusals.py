@@ -122,9 +122,18 @@ def test_a_value_beyond_its_limit_names_field_value_and_limit(
 
 def test_every_problem_is_told_at_once(refusal: Refusal) -> None:
     body = job_on(Path("/nowhere/model"), "absent.jsonl")
-    message = refusal.of(body)["message"]
-    assert "/nowhere/model" in message
-    assert "absent.jsonl" in message
+    error = refusal.of(body)
+    assert "/nowhere/model" in error["message"]
+    assert "absent.jsonl" in error["message"]
+    assert [(one["param"], one["code"]) for one in error["problems"]] == [
+        ("base_model", "unknown_base_model"),
+        ("stages[0].data.source", "bad_data"),
+    ]
+
+
+def test_every_problem_of_the_schema_is_listed(refusal: Refusal, base_model: Path, rows: str) -> None:
+    error = refusal.of(job_on(base_model, rows, learning_rate=-1, lora={"r": 0}))
+    assert {one["param"] for one in error["problems"]} == {"stages[0].learning_rate", "stages[0].lora.r"}
 
 
 def test_a_value_that_the_database_cannot_hold(refusal: Refusal) -> None:

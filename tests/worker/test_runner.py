@@ -1,18 +1,21 @@
 """A run goes on where the last one was stopped, writes under its lease only, and always ends in order."""
 
+import json
 import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import deployments, jobs, runs
+from core import deployments, jobs, preflights, runs
 from core.db import transaction
 from core.errors import LeaseLost
 from core.models import Deployment, Evaluation, Event, Job, Model
+from core.preflight_report import Report
 from core.runs import Lease
 from core.spec import JobSpec
 from core.states import DeploymentStatus, JobStatus
@@ -160,6 +163,46 @@ def test_the_base_is_deployed_merged_and_without_a_trial_whatever_the_job_asks_f
         ended.result(20)
     assert asked.model_id.startswith("base:tiny-base:")
     assert (asked.serve_as, asked.split, asked.gate["drain_s"]) == ("merged", None, 7)
+
+
+def test_the_first_phase_keeps_the_report_and_the_samples_and_tells_its_warnings_once(database: Services) -> None:
+    write_rows(database, count=30)
+    lease = claimed(spec_of())
+    leave(lease.job_id, "base", "evaluate")
+    for stage in STAGES:
+        leave(lease.job_id, stage, "sft", "merge", "canary", "evaluate")
+    run_job(lease)
+    assert status_of(lease.job_id) == JobStatus.SUCCEEDED
+    with transaction() as session:
+        found = preflights.of_job(session, lease.job_id, with_preview=True)
+        report, samples = Report.model_validate(found.report), preflights.preview_of(found)
+    prepared = [stage.preparation and stage.preparation.rows for stage in report.stages]
+    assert (prepared, report.total_steps) == ([30, 30], 4)
+    assert [stage["stage"] for stage in samples] == list(STAGES)
+    assert all(len(stage["rows"]) == 12 for stage in samples)
+    told = events("preflight.warning")
+    assert told == [warning.message for warning in report.warnings]
+    assert any("stages[1].warmup_steps is 100 and the stage has 2 steps" in message for message in told)
+
+
+def test_the_bad_data_of_every_stage_is_told_at_once(database: Services) -> None:
+    (database.data_root / "rows.jsonl").write_text(json.dumps(chat("Say.", "blue " * 200)) + "\n")
+    lease = claimed(spec_of())
+    run_job(lease)
+    job = read(lease.job_id)
+    assert job.error is not None
+    assert (job.status, job.error["code"]) == (JobStatus.FAILED, "bad_data")
+    assert "stage chat: none of the 1 rows" in job.error["message"]
+    assert "stage tools: none of the 1 rows" in job.error["message"]
+
+
+def write_rows(database: Services, count: int) -> None:
+    rows = [json.dumps(chat(f"Say {number}.", "blue " * (1 + number % 5))) for number in range(count)]
+    (database.data_root / "rows.jsonl").write_text("\n".join(rows))
+
+
+def chat(question: str, answer: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
 
 
 # ------------------------------------------------------------------ the guard

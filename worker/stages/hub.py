@@ -54,6 +54,12 @@ def fetch_model(name: str) -> str:
         return snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.txt"])
 
 
+def fetch_tokenizer(name: str) -> str:
+    """The local folder of a hub model's config and tokenizer alone: what preparing rows takes."""
+    with _explained("model", name):
+        return snapshot_download(name, allow_patterns=["*.json", "*.jinja", "*.txt"])
+
+
 def _stream(data: DatasetSpec) -> Iterator[dict[str, Any]]:
     from datasets import load_dataset  # only here: its import takes a second that file jobs need not pay
 

@@ -22,6 +22,7 @@ from worker.stages import row_cache
 from worker.stages.counting import Counts
 from worker.stages.mix import Mixture
 from worker.stages.overlap import evaluation_keys
+from worker.stages.preview import write_preview
 from worker.stages.run_dir import RunDir, StageRun, run_program
 from worker.stages.sources import source_rows
 from worker.stages.tokenising import Batch, Task, tokenised
@@ -31,7 +32,7 @@ _SCHEMA = pa.schema([("input_ids", _IDS), ("labels", _IDS), ("length", pa.int32(
 
 
 def main(run: RunDir) -> None:
-    """Write `rows.arrow` and `prepare.json` (`core.preparation.Preparation`)."""
+    """Write `rows.arrow`, samples of it as `preview.json`, and `prepare.json` (`core.preparation.Preparation`)."""
     spec = run.spec()
     _check_length(spec)
     temporary = run.path / "rows.arrow.tmp"
@@ -43,6 +44,7 @@ def main(run: RunDir) -> None:
     if cache and key and not found and row_cache.key_of(spec) == key:  # else the data changed while it was read
         row_cache.keep(cache, key, temporary, preparation)
     temporary.replace(run.path / "rows.arrow")
+    write_preview(run.path, spec.tokenizer)
     run.finish("prepare", preparation.model_dump(mode="json"))
 
 
