@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from celery import Celery
 
-from core import forecast, jobs, projects, retention, runs, workers
+from core import file_sweep, forecast, jobs, projects, retention, runs, workers
 from core.claims import fits_another
 from core.db import transaction
 from core.errors import Conflict
@@ -112,5 +112,6 @@ def _sweep() -> None:
     """The edge of the thread: whatever goes wrong is logged, and the next sweep tries again."""
     try:
         retention.sweep()
+        file_sweep.sweep()
     except Exception:
         log.exception("retention.failed")

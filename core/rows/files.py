@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import BadData
-from core.rows.convert import Row, convert_all
+from core.rows.convert import Row, RowError, convert_all, detect_format
 from core.rows.join import joined
 
 
@@ -22,6 +22,16 @@ class RowScan:
 def read_rows(path: Path, form: str = "auto", limit: int | None = None) -> Iterator[Row]:
     """The first `limit` rows, converted; BadData for an empty file and at the first row that cannot be used."""
     return convert_all(_raw_rows(path), path.name, form, limit)
+
+
+def form_of(path: Path) -> str:
+    """The form that the file's first row is in; BadData when there is none, or it is in none."""
+    for number, row in _raw_rows(path):
+        try:
+            return detect_format(row)
+        except RowError as error:
+            raise BadData(f"{path.name}, row {number}: {error}", param="data.source") from None
+    raise BadData(f"{path.name} holds no rows; give it at least one", param="data.source")
 
 
 def scan(path: Path, form: str = "auto", limit: int | None = None, join_rows: int = 1) -> RowScan:

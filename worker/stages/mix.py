@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from core.errors import BadData
+from core.file_store import stored_path
 from core.rows import Row, joined, read_rows
 from core.spec import DatasetSpec
 from core.storage import confined
@@ -16,18 +18,28 @@ from worker.stages.hub import read_hub_rows
 from worker.stages.run_dir import StageRun
 
 
+class Roots(Protocol):
+    """Where files are: a `StageRun` or an `EvaluationRun`."""
+
+    @property
+    def data_root(self) -> str: ...
+
+    @property
+    def files_root(self) -> str: ...
+
+
 def stage_rows(run: StageRun) -> Iterator[Row]:
     """All training rows of the stage, in a fixed order (the trainer shuffles)."""
-    data_root, stage = Path(run.data_root), run.stage
+    stage = run.stage
     mixed = stage.no_call_fraction + stage.replay_fraction
     if not mixed or run.replay is None:
-        yield from joined(source_rows(stage.data, data_root), stage.join_rows)
+        yield from joined(source_rows(stage.data, run), stage.join_rows)
         return
-    own = list(joined(source_rows(stage.data, data_root), stage.join_rows))
+    own = list(joined(source_rows(stage.data, run), stage.join_rows))
     no_call, replay = round(len(own) * stage.no_call_fraction), round(len(own) * stage.replay_fraction)
     own = own[: len(own) - no_call - replay]
     rng = random.Random(run.seed)
-    chat = [row for row in source_rows(run.replay, data_root) if not row.tools]
+    chat = [row for row in source_rows(run.replay, run) if not row.tools]
     if len(chat) < no_call + replay:
         raise BadData(
             f"stage {stage.name}: no_call_fraction and replay_fraction ask for {no_call + replay} chat rows, and the "
@@ -39,11 +51,18 @@ def stage_rows(run: StageRun) -> Iterator[Row]:
     yield from chosen[no_call:]
 
 
-def source_rows(data: DatasetSpec, data_root: Path) -> Iterator[Row]:
-    """The converted rows of a file below the data root, or of a hub data set."""
-    if data.is_file:
-        return read_rows(confined(data_root, data.source, "data.source"), data.format, data.rows)
-    return read_hub_rows(data)
+def source_rows(data: DatasetSpec, roots: Roots) -> Iterator[Row]:
+    """The converted rows of a file below the data root, of an uploaded file, or of a hub data set."""
+    if data.is_on_hub:
+        return read_hub_rows(data)
+    return read_rows(source_path(data, roots), data.format, data.rows)
+
+
+def source_path(data: DatasetSpec, roots: Roots) -> Path:
+    """The file that the rows are in, on this machine."""
+    if data.file_id is None:
+        return confined(Path(roots.data_root), data.source, "data.source")
+    return stored_path(Path(roots.files_root), data.file_id)
 
 
 def _with_unfitting_tools(chat: Row, lenders: list[Row], rng: random.Random) -> Row:
