@@ -58,7 +58,7 @@ def add(session: Session, new: NewFile) -> Added:
     content = func.hashtextextended(f"{new.project}/{new.sha256}", _CONTENT)
     session.execute(select(func.pg_advisory_xact_lock(content)))
     same = select(File.id).where(File.project == new.project, File.sha256 == new.sha256, File.deleted_at.is_(None))
-    twin = session.scalar(same.order_by(File.seq).limit(1))
+    twin = session.scalar(same.order_by(File.seq.desc()).limit(1))
     query = insert(File).values(**asdict(new)).on_conflict_do_nothing().returning(File)
     row = session.scalars(query).one_or_none()
     if row is not None:

@@ -1,7 +1,6 @@
 """Uploaded files: the OpenAI SDK's calls, equal content kept once, and nothing deleted that a job still reads."""
 
 import hashlib
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,21 +11,20 @@ from openai import OpenAI
 from sqlalchemy import func, select, update
 
 from api import storage_meter
-from core import retention
 from core.db import transaction
-from core.file_store import files_root, incoming_root, stored_path
+from core.file_store import files_root, stored_path
 from core.models import File, Job
 from core.states import JobStatus
 from tests.api.bodies import RECIPE, job_on
-from tests.api.uploading import post, rows_of, stored, uploaded
+from tests.api.uploading import empty_file_store, post, rows_of, stored, uploaded
 from tests.conftest import Services
 
 
 @pytest.fixture(autouse=True)
 def _empty_storage(database: Services) -> Iterator[None]:
+    empty_file_store()
     yield
-    for folder in (files_root(), incoming_root(), retention.trash()):
-        shutil.rmtree(folder, ignore_errors=True)
+    empty_file_store()
 
 
 def error_of(answer: httpx.Response, status: int) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from core import retention
 from core.file_store import files_root, incoming_root
 from tests.api.bodies import ANSWER, QUESTION
 
@@ -29,6 +31,12 @@ def uploaded(client: httpx.Client, content: bytes, filename: str = "train.jsonl"
     answer = post(client, content, filename, **more)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
+
+
+def empty_file_store() -> None:
+    """Remove every uploaded file, whatever their rows say."""
+    for folder in (files_root(), incoming_root(), retention.trash()):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def stored() -> list[Path]:
