@@ -3,7 +3,7 @@
 All problems are told at once.  Files are read in a thread, two at a time, so a large data set holds up nobody else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,13 @@ import anyio.to_thread
 from anyio import CapacityLimiter
 
 from api.base_models import HUB_NAME, check_base_model
+from api.db import async_sessions
+from core import files
 from core.architecture import Architecture
 from core.errors import BadData, InvalidRequest, ServiceError, joined
+from core.file_store import files_root, stored_path
 from core.memory import needed_bytes
+from core.models import File
 from core.rows import RowScan, scan
 from core.settings import get_settings
 from core.spec import DatasetSpec, JobSpec, StageSpec
@@ -34,12 +38,16 @@ class Admission:
 
 async def admit(spec: JobSpec, scans: CapacityLimiter) -> Admission:
     """The job's plan and needs; or one error that lists everything that keeps the job from running."""
-    if not spec.base_is_path and not any(data.is_file for _, data, _ in _datasets(spec)):
-        return _admit(spec)  # reads nothing, and going to a thread and back takes longer than that
-    return await anyio.to_thread.run_sync(_admit, spec, limiter=scans)
+    if not spec.base_is_path and all(data.is_on_hub for data in spec.data_sets()):
+        return _admit(spec, {})  # reads nothing, and going to a thread and back takes longer than that
+    uploaded: dict[str, File] = {}
+    if spec.file_ids:
+        async with async_sessions().begin() as session:
+            uploaded = await session.run_sync(files.of_spec, spec)
+    return await anyio.to_thread.run_sync(_admit, spec, uploaded, limiter=scans)
 
 
-def _admit(spec: JobSpec) -> Admission:
+def _admit(spec: JobSpec, uploaded: Mapping[str, File]) -> Admission:
     problems: list[ServiceError] = []
     architecture: Architecture | None = None
     try:
@@ -49,8 +57,8 @@ def _admit(spec: JobSpec) -> Admission:
     scans: dict[Source, RowScan] = {}
     for param, data, join_rows in _datasets(spec):
         try:
-            if (data, join_rows) not in scans and (path := _local_file(data, param)) is not None:
-                scans[data, join_rows] = _scan(path, data, param, join_rows)
+            if (data, join_rows) not in scans and (found := _scanned(data, param, join_rows, uploaded)) is not None:
+                scans[data, join_rows] = found
         except ServiceError as error:
             problems.append(error)
     if problems:
@@ -84,16 +92,28 @@ def _datasets(spec: JobSpec) -> Iterator[tuple[str, DatasetSpec, int]]:
         yield f"evaluation.more_tools.{name}.source", data, 1
 
 
-def _local_file(data: DatasetSpec, param: str) -> Path | None:
-    """The file below DATA_ROOT, or None for the name of a hub data set."""
-    if not data.is_file:
-        if HUB_NAME.fullmatch(data.source):
-            return None
-        raise InvalidRequest(
-            f"{param} is {data.source!r}: give a .jsonl, .json or .parquet file below DATA_ROOT (the first two also as "
-            ".gz), or `owner/name` of the hub",
-            param=param,
-        )
+def _scanned(data: DatasetSpec, param: str, join_rows: int, uploaded: Mapping[str, File]) -> RowScan | None:
+    """What the rows of a file amount to, or None for the name of a hub data set."""
+    if data.file_id is not None:
+        file = uploaded.get(data.file_id)
+        if file is None:
+            raise files.missing([data.file_id], param)
+        if join_rows == 1 and data.rows is None and data.format in ("auto", file.format):
+            return RowScan(rows=file.rows, trainable=file.trainable_rows)  # as it was found when it was uploaded
+        return _scan(stored_path(files_root(), file.id), data, param, join_rows)
+    if data.is_file:
+        return _scan(_local_file(data, param), data, param, join_rows)
+    if HUB_NAME.fullmatch(data.source):
+        return None
+    raise InvalidRequest(
+        f"{param} is {data.source!r}: give a .jsonl, .json or .parquet file below DATA_ROOT (the first two also as "
+        ".gz), the id of an uploaded file, or `owner/name` of the hub",
+        param=param,
+    )
+
+
+def _local_file(data: DatasetSpec, param: str) -> Path:
+    """The file below DATA_ROOT."""
     root = get_settings().data_root
     try:
         path = confined(root, data.source, param)

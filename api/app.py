@@ -13,7 +13,19 @@ from api.deps import require_inference_key, require_key
 from api.doorbell import Rings
 from api.errors import add_error_handlers
 from api.middleware import BodyLimit, RequestEdge
-from api.routes import deployments, events, health, inference, jobs, models, preflights, queues, results, storage
+from api.routes import (
+    deployments,
+    events,
+    files,
+    health,
+    inference,
+    jobs,
+    models,
+    preflights,
+    queues,
+    results,
+    storage,
+)
 from api.schemas.errors import ErrorBody
 from api.storage_meter import StorageMeter
 from core.passthrough import Upstream
@@ -47,11 +59,11 @@ def create_app() -> FastAPI:
     """The application; it opens nothing before it is started."""
     app = FastAPI(title="Tunesmith", description=DESCRIPTION, version="0.1.0", lifespan=lifespan, responses=ERRORS)
     app.state.is_stopping = lambda: False
-    app.add_middleware(BodyLimit, limit_bytes=get_settings().max_body_bytes)
+    app.add_middleware(BodyLimit, limit_bytes=get_settings().max_body_bytes, upload_paths=(files.router.prefix,))
     app.add_middleware(RequestEdge)
     add_error_handlers(app)
     app.include_router(health.router)
-    for routes in (preflights, jobs, queues, events, results, storage, models, deployments):
+    for routes in (preflights, jobs, files, queues, events, results, storage, models, deployments):
         app.include_router(routes.router, dependencies=[Depends(require_key)])
     app.include_router(inference.router, dependencies=[Depends(require_inference_key)])
     return app

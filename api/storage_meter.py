@@ -9,7 +9,7 @@ import anyio.to_thread
 from anyio import CapacityLimiter
 
 from api.schemas.storage import JobSize, StorageView
-from core import disk, job_files, retention
+from core import disk, file_store, job_files, retention
 from core.settings import get_settings
 
 FRESH_S = 5.0
@@ -58,6 +58,7 @@ def measure() -> StorageView:
         free_bytes=free_bytes,
         jobs_bytes=jobs_bytes,
         models_bytes=models_bytes,
+        files_bytes=sum(map(disk.unshared_bytes, (file_store.files_root(), file_store.incoming_root()))),
         data_bytes=disk.size_bytes(settings.data_root),
         cache_bytes=disk.size_bytes(settings.storage_path / "cache"),
         trash_bytes=disk.size_bytes(retention.trash()),

@@ -1,7 +1,8 @@
 """The api as the commands see it: JSON in, JSON out, every error a sentence."""
 
 from collections.abc import Iterator
-from typing import Any, Self
+from contextlib import contextmanager
+from typing import IO, Any, Self
 
 import httpx
 
@@ -46,6 +47,24 @@ class Client:
         """Send JSON text as it is, so that the api is the one to judge it."""
         return self._send("POST", path, content=body, headers={"Content-Type": "application/json"} if body else {})
 
+    def delete(self, path: str) -> Any:
+        """The JSON answer."""
+        return self._send("DELETE", path)
+
+    def upload(self, path: str, filename: str, file: IO[bytes], **fields: str) -> Any:
+        """Send a form with one file, read as it is sent; the api may take its time over the whole of it."""
+        patient = httpx.Timeout(30, read=None)
+        return self._send("POST", path, files={"file": (filename, file)}, data=fields, timeout=patient)
+
+    @contextmanager
+    def download(self, path: str) -> Iterator[httpx.Response]:
+        """The answer, whose body is still to be read."""
+        with self._explained(), self._http.stream("GET", path) as response:
+            if not response.is_success:
+                response.read()
+            self._check(response)
+            yield response
+
     def every(
         self, path: str, *, limit: int | None = None, after: str | int | None = None, **filters: str
     ) -> Iterator[dict[str, Any]]:
@@ -61,14 +80,23 @@ class Client:
             remaining = None if remaining is None else remaining - len(page["data"])
 
     def _send(self, method: str, path: str, **options: Any) -> Any:
-        try:
+        with self._explained():
             response = self._http.request(method, path, **options)
+        self._check(response)
+        return response.json()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
         except httpx.HTTPError as error:
             raise ConfigurationError(
                 f"{self.url} does not answer ({error}): is `tunesmith up` running? TUNESMITH_API_URL names another api"
             ) from None
+
+    def _check(self, response: httpx.Response) -> None:
         if response.is_success:
-            return response.json()
+            return
         try:
             message = response.json()["error"]["message"]
         except (ValueError, KeyError, TypeError):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from cli import deployments, jobs, preflight
+from cli import deployments, files, jobs, preflight
 from cli.client import Client
 from cli.example_data import make_example_data
 from cli.home import HomeLock
@@ -25,6 +25,7 @@ app = typer.Typer(
     help="Self-hosted fine-tuning: post a job, get a tuned model on an OpenAI-compatible endpoint.",
 )
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(files.app, name="files")
 app.add_typer(deployments.app)
 app.add_typer(preflight.app)
 

@@ -3,6 +3,7 @@
 Sizes are the lengths of the files, links not followed.  Whatever is deleted while it is measured counts as gone.
 """
 
+import errno
 import logging
 import os
 import shutil
@@ -12,6 +13,8 @@ from pathlib import Path
 from uuid import uuid4
 
 log = logging.getLogger(__name__)
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a full disk, a used-up quota and a limit on a file's size say."""
 
 
 def entries(folder: Path) -> Iterator[Path]:
@@ -30,6 +33,26 @@ def size_bytes(path: Path | os.DirEntry[str]) -> int:
             return sum(size_bytes(entry) for entry in found)
     except (FileNotFoundError, NotADirectoryError):
         return 0
+
+
+def unshared_bytes(folder: Path) -> int:
+    """Length of all the files below the folder, those with several names (hard links) counted once."""
+    seen: set[tuple[int, int]] = set()
+
+    def measured(path: Path) -> int:
+        found = os.lstat(path)
+        if found.st_nlink > 1:
+            if (found.st_dev, found.st_ino) in seen:
+                return 0
+            seen.add((found.st_dev, found.st_ino))
+        return found.st_size
+
+    total = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += measured(Path(where, name))
+    return total
 
 
 def capacity(folder: Path) -> tuple[int, int]:

@@ -98,6 +98,18 @@ class NotFound(ServiceError):
     status, code = 404, "not_found"
 
 
+class FileNotThere(NotFound):
+    """An uploaded file that never was, or was deleted."""
+
+    code = "file_not_found"
+
+
+class OutOfSpace(ServiceError):
+    """The disk of the storage is full; nothing of what was being written is left."""
+
+    status, code = 507, "disk_full"
+
+
 class ModelNotFound(NotFound):
     """A name that the endpoint does not serve."""
 

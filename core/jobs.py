@@ -13,6 +13,7 @@ from sqlalchemy import func, literal_column, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
+from core import files
 from core.errors import Conflict, NotFound, StillStopping
 from core.events import add_event
 from core.idempotency import check_body
@@ -35,8 +36,9 @@ def replay(session: Session, key: str, body_sha256: str, *, project: str = DEFAU
 class NewJob:
     """A job that is about to be queued, and the one statement that stores it, its event and its project.
 
-    The statement returns the time of creation, or no row when the idempotency key has made a job already; a request
-    with the same key that has yet to commit makes it wait.
+    The statement returns the time of creation, or no row when the idempotency key has made a job already, or when an
+    uploaded file that the job reads is not there; a request with the same key that has yet to commit makes it wait,
+    and so does one that deletes such a file.
     """
 
     job_id: str
@@ -58,6 +60,7 @@ class NewJob:
             "memory_bytes": self.memory_bytes,
             "idempotency_key": self.idempotency_key,
             "body_sha256": self.body_sha256,
+            "file_ids": self.spec.file_ids,
             "message": f"Job created: {' -> '.join(stage.name for stage in self.spec.stages)}",
         }
 
@@ -82,15 +85,21 @@ class NewJob:
 INSERT_JOB: LiteralString = """
 WITH project AS (
     INSERT INTO projects (name) VALUES (%(project)s) ON CONFLICT DO NOTHING
+), input AS (
+    SELECT id FROM files
+    WHERE id = ANY(CAST(%(file_ids)s AS text[])) AND deleted_at IS NULL
+    ORDER BY id FOR KEY SHARE
 ), made AS (
     INSERT INTO jobs
         (id, project, spec, plan, priority, memory_bytes, idempotency_key, body_sha256, next_doorbell_at)
-    VALUES (
+    SELECT
         %(id)s, %(project)s, CAST(%(spec)s AS jsonb), CAST(%(plan)s AS jsonb), %(priority)s, %(memory_bytes)s,
         %(idempotency_key)s, %(body_sha256)s, now() + interval '15 seconds'
-    )
+    WHERE (SELECT count(*) FROM input) = cardinality(CAST(%(file_ids)s AS text[]))
     ON CONFLICT (project, idempotency_key) DO NOTHING
     RETURNING id, created_at
+), reads AS (
+    INSERT INTO job_inputs (job_id, file_id) SELECT made.id, input.id FROM made CROSS JOIN input
 ), event AS (
     INSERT INTO events (job_id, type, message) SELECT id, 'job.created', %(message)s FROM made
 )
@@ -113,9 +122,17 @@ def create(
     created_at = session.connection().exec_driver_sql(INSERT_JOB, new.parameters()).scalar()
     if created_at is not None:
         return new.row(created_at)
-    assert idempotency_key is not None, "only an idempotency key can conflict"
-    first = replay(session, idempotency_key, body_sha256, project=project)
-    assert first is not None, "jobs are never deleted"
+    return not_made(session, new)
+
+
+def not_made(session: Session, new: NewJob) -> Job:
+    """Why the statement made no job: the one that the same idempotency key made, or FileNotThere."""
+    first = None
+    if new.idempotency_key is not None:
+        first = replay(session, new.idempotency_key, new.body_sha256, project=new.project)
+    if first is None:
+        there = files.there(session, new.spec.file_ids)
+        raise files.missing([each for each in new.spec.file_ids if each not in there], "stages")
     return first
 
 
@@ -193,6 +210,7 @@ def retry(session: Session, job_id: str) -> Job:
         return job
     if job.status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
         raise Conflict(f"job {job_id} is {job.status}: only a failed or cancelled job can be retried")
+    files.check_inputs(session, job_id)
     job.failures, job.error, job.finished_at, job.not_before, job.forecast = 0, None, None, None, None
     return _moved(session, job, JobStatus.QUEUED, "Retry requested")
 

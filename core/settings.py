@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(1_000_000, description="largest JSON body the api and the gateway accept")
 
+    max_file_bytes: int = Field(1_000_000_000, ge=1, description="largest file that POST /files accepts")
+
     # The lease of a running job (design, section 7).
     lease_s: float = Field(60, gt=1)
     heartbeat_s: float = Field(10, gt=0.1, description="a worker renews its lease this often")

@@ -5,6 +5,8 @@
 """
 
 import math
+import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
@@ -15,6 +17,7 @@ MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 RowFormat = Literal["auto", "ultrachat", "xlam", "openai", "sharegpt", "alpaca"]
 ToolPrompt = Literal["template", "system"]
 TooLong = Literal["refuse", "drop", "cut_left"]
+FILE_ID = re.compile(r"file-[A-Za-z0-9]+")
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -34,9 +37,13 @@ class Spec(BaseModel):
 
 
 class DatasetSpec(Spec):
-    """Rows of one data set: a file below DATA_ROOT, or the name of a public hub data set."""
+    """Rows of one data set: a file below DATA_ROOT, an uploaded file, or the name of a public hub data set."""
 
-    source: str = Field(min_length=1, max_length=500, description="path below DATA_ROOT, or `owner/name` on the hub")
+    source: str = Field(
+        min_length=1,
+        max_length=500,
+        description="path below DATA_ROOT, `file-…` of an uploaded file, or `owner/name` on the hub",
+    )
     split: str = Field("train", max_length=100, description="of a hub data set")
     revision: str | None = Field(None, max_length=100, description="commit of a hub data set")
     rows: int | None = Field(None, ge=1, description="use the first so many rows; all when absent")
@@ -49,6 +56,16 @@ class DatasetSpec(Spec):
     def is_file(self) -> bool:
         """Whether the source names a file; hub names have no suffix."""
         return self.source.endswith((".jsonl", ".json", ".parquet", ".jsonl.gz", ".json.gz"))
+
+    @property
+    def file_id(self) -> str | None:
+        """The id of the uploaded file that the source names."""
+        return self.source if FILE_ID.fullmatch(self.source) else None
+
+    @property
+    def is_on_hub(self) -> bool:
+        """Whether the rows come from the hub."""
+        return not self.is_file and self.file_id is None
 
 
 class LoraSpec(Spec):
@@ -213,6 +230,18 @@ class JobSpec(Spec):
             if stage.no_call_fraction + stage.replay_fraction >= 1:
                 raise ValueError(f"stage {stage.name}: no_call_fraction + replay_fraction must stay below 1")
         return self
+
+    def data_sets(self) -> Iterator[DatasetSpec]:
+        """Every data set of the job: those of the stages, in order, then what the models are measured on."""
+        yield from (stage.data for stage in self.stages)
+        evaluation = self.evaluation
+        yield from (data for data in (evaluation.tools, evaluation.chat) if data is not None)
+        yield from evaluation.more_tools.values()
+
+    @property
+    def file_ids(self) -> list[str]:
+        """The uploaded files that the job reads, each once."""
+        return sorted({data.file_id for data in self.data_sets() if data.file_id is not None})
 
     @property
     def base_is_path(self) -> bool:

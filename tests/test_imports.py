@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     # Passing a request through is the one thing that the api and the gateway do alike.
     "core/http_client.py": {"httptools"},
     "core/passthrough.py": SHARED | {"starlette"},
-    "api": SHARED | WEB | {"core"},
+    "api": SHARED | WEB | {"core", "python_multipart"},
     "worker": SHARED | {"core", "openai"},
     # Jinja, whose errors are those of a model's chat template.
     "worker/stages": SHARED | {"core", "jinja2"} | TRAINING,

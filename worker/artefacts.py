@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from core import row_cache, runs
 from core.deployments import register_base, register_model
+from core.file_store import files_root
 from core.ids import model_name
 from core.machine import has_gpu
 from core.memory import GIB
@@ -54,6 +55,7 @@ class Artefacts:
             earlier_adapter=str(start / "adapter") if before else None,
             model_name=self.model_name(stage),
             data_root=str(get_settings().data_root.resolve()),
+            files_root=str(files_root()),
             replay=before.data if before else None,
             evaluation=_held_out(self.spec.evaluation),
             row_cache=str(cache) if (cache := row_cache.folder()) else None,
@@ -69,6 +71,7 @@ class Artefacts:
             model=model_id,
             tokenizer=str(self.base_path),
             data_root=str(settings.data_root.resolve()),
+            files_root=str(files_root()),
             tools=wanted.tools,
             more_tools=wanted.more_tools,
             chat=wanted.chat,
@@ -102,14 +105,14 @@ class Artefacts:
         register_base(session, self.base_id, base_model=self.spec.base_model, location=str(self.base_path))
 
     def program_env(self) -> dict[str, str]:
-        """Environment of the stage programs: nothing is looked up on the hub when the base is a local folder."""
+        """Environment of the stage programs: nothing is looked up on the hub when the job needs nothing of it."""
         cache = get_settings().storage_path / "cache"
         env = {"UNSLOTH_DISABLE_STATISTICS": "1", "UNSLOTH_COMPILE_LOCATION": str(cache / "unsloth")}
         if has_gpu():
             env["UNSLOTH_DISABLE_CPU_FALLBACK"] = "1"  # never train on the CPU by accident
         else:
             env["CUDA_VISIBLE_DEVICES"] = ""  # beside a GPU that it sees, Unsloth refuses to train on the CPU
-        if self.spec.base_is_path:
+        if self.spec.base_is_path and not any(data.is_on_hub for data in self.spec.data_sets()):
             env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
         return env
 

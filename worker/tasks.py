@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from celery import Celery
 
-from core import forecast, jobs, preflights, projects, retention, runs, workers
+from core import file_sweep, forecast, jobs, preflights, projects, retention, runs, workers
 from core.claims import fits_another
 from core.db import transaction
 from core.errors import Conflict
@@ -117,5 +117,6 @@ def _sweep() -> None:
             preflights.sweep(session, get_settings().preflight_keep_days * 86_400)
             open_ids = preflights.open_ids(session)
         preflight.sweep_folders(open_ids)
+        file_sweep.sweep()
     except Exception:
         log.exception("retention.failed")

@@ -40,6 +40,7 @@ class StorageView(BaseModel):
     free_bytes: int
     jobs_bytes: int = Field(description="checkpoints, adapters, prepared rows, logs")
     models_bytes: int = Field(description="merged models")
+    files_bytes: int = Field(description="uploaded files, and those on their way; equal ones of a project count once")
     data_bytes: int = Field(description="the data sets below DATA_ROOT, which may be on another disk")
     cache_bytes: int
     trash_bytes: int = Field(description="removed, and deleted at the next sweep if not by now")

@@ -1,7 +1,7 @@
 """Preflights: what a job comes to, found out before it trains.
 
 Revision: 2026_11_25_preflights
-Revises: 2026_11_25_pauses
+Revises: 2026_11_25_files
 """
 
 from alembic import op
@@ -9,7 +9,7 @@ from sqlalchemy import Column, DateTime, ForeignKey, Integer, Text, Uuid, func, 
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "2026_11_25_preflights"
-down_revision = "2026_11_25_pauses"
+down_revision = "2026_11_25_files"
 branch_labels = None
 depends_on = None
 

@@ -46,6 +46,7 @@ def mixed(data_root: Path, no_call: float, replay: float, seed: int = 1, join_ro
         tokenizer="m",
         model_name="n",
         data_root=str(data_root),
+        files_root=str(data_root / "files"),
         replay=DatasetSpec(source="chat.jsonl"),
         output="o",
     )

@@ -48,6 +48,7 @@ def stage_dir(tmp_path: Path, tiny_base: Path, *lines: str, **stage: Any) -> Pat
         "tokenizer": str(tiny_base),
         "model_name": "m",
         "data_root": str(tmp_path),
+        "files_root": str(tmp_path / "files"),
         "output": str(tmp_path / "merged"),
     }
     (run / "spec.json").write_text(json.dumps(spec))

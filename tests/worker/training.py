@@ -42,6 +42,7 @@ def write_spec(run: Path, memory_limit_bytes: int | None = None, **stage: Any) -
             "tokenizer": str(TINY_BASE),
             "model_name": "m",
             "data_root": str(run.parent),
+            "files_root": str(run.parent / "files"),
             "output": str(run.parent / "models" / "merged"),
             "memory_limit_bytes": memory_limit_bytes,
         }

@@ -93,10 +93,10 @@ def main(run: RunDir) -> None:
 
 async def measure(run: RunDir, spec: EvaluationRun) -> dict[str, Any]:
     """All scores of the model."""
-    started, data_root = time.monotonic(), Path(spec.data_root)
-    tools = list(source_rows(spec.tools, data_root)) if spec.tools else []
-    more = {name: list(source_rows(data, data_root)) for name, data in spec.more_tools.items()}
-    chat = list(source_rows(spec.chat, data_root)) if spec.chat else []
+    started = time.monotonic()
+    tools = list(source_rows(spec.tools, spec)) if spec.tools else []
+    more = {name: list(source_rows(data, spec)) for name, data in spec.more_tools.items()}
+    chat = list(source_rows(spec.chat, spec)) if spec.chat else []
     suite = read_json(SEVEN_TOOLS)
     total = len(tools) + sum(map(len, more.values())) + 2 * len(chat) + len(suite["prompts"])
     endpoint = Endpoint(run, spec, total)

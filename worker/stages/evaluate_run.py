@@ -11,6 +11,7 @@ class EvaluationRun(Spec):
     """Public name of the model to measure; the gateway refuses it unless exactly that one is live."""
     tokenizer: str
     data_root: str
+    files_root: str
     tools: DatasetSpec | None
     more_tools: dict[str, DatasetSpec]
     chat: DatasetSpec | None

@@ -10,7 +10,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+from core.disk import NO_SPACE
+
 # safetensors and torch give no errno, only these words.
 _NO_SPACE_TEXT = re.compile(
     r"No space left on device|Disk quota exceeded|File too large|os error (28|122|27)\b|PytorchStreamWriter failed"

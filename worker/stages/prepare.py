@@ -51,7 +51,7 @@ def main(run: RunDir) -> None:
 def prepare(spec: StageRun, target: Path, processes: int, report: Callable[[int], None]) -> Preparation:
     """Write the stage's rows to `target`, and count them; `report` is called with the rows done so far."""
     began = time.monotonic()
-    evaluated = (row for data in spec.evaluation for row in source_rows(data, Path(spec.data_root)))
+    evaluated = (row for data in spec.evaluation for row in source_rows(data, spec))
     keys, evaluation_rows = evaluation_keys(evaluated)
     stage, mixture, counts = spec.stage, Mixture(spec, target.parent), Counts()
     task = Task(spec.tokenizer, stage.max_seq_length, stage.too_long, stage.tool_prompt, keys)

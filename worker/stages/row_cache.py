@@ -21,7 +21,7 @@ from core.spec import DatasetSpec, StageSpec
 from core.storage import fsync_tree, read_json, write_json
 from worker.stages.hub import commit_of
 from worker.stages.run_dir import StageRun
-from worker.stages.sources import file_of
+from worker.stages.sources import Roots, file_of
 
 _ROOT = Path(__file__).parents[2]
 _CODE = ("core/rows/**/*.py", "core/preparation.py", "worker/stages/*.py")
@@ -34,7 +34,7 @@ def key_of(run: StageRun) -> str | None:
     """The key of the stage's rows; None where the data's content cannot be told, as of a pipe or an unpinned set."""
     replay = run.replay if run.stage.no_call_fraction + run.stage.replay_fraction else None
     data_sets = [run.stage.data, *([replay] if replay else []), *run.evaluation]
-    contents = [_content(data, Path(run.data_root)) for data in data_sets]
+    contents = [_content(data, run) for data in data_sets]
     if None in contents:
         return None
     made_of: dict[str, Any] = {
@@ -94,9 +94,9 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _content(data: DatasetSpec, data_root: Path) -> str | None:
+def _content(data: DatasetSpec, roots: Roots) -> str | None:
     """What tells the rows of a data set from any other's."""
-    path = file_of(data, data_root)
+    path = file_of(data, roots)
     if path is None:
         return commit_of(data)
     if not path.is_file():

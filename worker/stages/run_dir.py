@@ -65,6 +65,8 @@ class StageRun(Spec):
     model_name: str
     """Public name that the merged model will have."""
     data_root: str
+    files_root: str
+    """Folder of the uploaded files (`core.file_store`)."""
     replay: DatasetSpec | None = None
     """Rows of the stage before, for `no_call_fraction` and `replay_fraction`."""
     evaluation: tuple[DatasetSpec, ...] = ()

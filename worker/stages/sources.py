@@ -4,11 +4,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
+from core.file_store import stored_path
 from core.rows import BadRows, Converted, Problem, RawRow, Row, convert_all, convert_chunk, raw_rows, with_form
 from core.spec import DatasetSpec
 from core.storage import confined
 from worker.stages.hub import raw_hub_rows
+
+
+class Roots(Protocol):
+    """Where files are: a `StageRun` or an `EvaluationRun`."""
+
+    @property
+    def data_root(self) -> str: ...
+
+    @property
+    def files_root(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -27,8 +39,8 @@ class RawChunk:
 class Source:
     """One data set; its rows can be read once."""
 
-    def __init__(self, data: DatasetSpec, data_root: Path) -> None:
-        path = file_of(data, data_root)
+    def __init__(self, data: DatasetSpec, roots: Roots) -> None:
+        path = file_of(data, roots)
         self.data, self.bad = data, BadRows()
         self.name = data.source if path is None else path.name
         self._raw: Iterator[RawRow] = iter(raw_hub_rows(data) if path is None else raw_rows(path))
@@ -56,11 +68,15 @@ class Source:
             raise self.bad.refusal(self.name)
 
 
-def file_of(data: DatasetSpec, data_root: Path) -> Path | None:
-    """The file that holds the data set; None for one of the hub."""
-    return confined(data_root, data.source, "data.source") if data.is_file else None
+def file_of(data: DatasetSpec, roots: Roots) -> Path | None:
+    """The file that holds the data set, below the data root or uploaded; None for one of the hub."""
+    if data.is_on_hub:
+        return None
+    if data.file_id is not None:
+        return stored_path(Path(roots.files_root), data.file_id)
+    return confined(Path(roots.data_root), data.source, "data.source")
 
 
-def source_rows(data: DatasetSpec, data_root: Path) -> Iterator[Row]:
+def source_rows(data: DatasetSpec, roots: Roots) -> Iterator[Row]:
     """The converted rows of a data set."""
-    return Source(data, data_root).rows()
+    return Source(data, roots).rows()
