@@ -71,6 +71,7 @@ def _prepared(folder: Path, name: str, run_name: str, *, mixed: bool = False) ->
         tokenizer=str(TOKENIZER),
         model_name="bench",
         data_root=str(folder),
+        files_root=str(folder / "files"),
         replay=DatasetSpec(source="chat.jsonl") if mixed else None,
         output=str(folder / "merged"),
     )
