@@ -56,7 +56,8 @@ def embedded(value: Any, field: str) -> Any:
         return []
     if not isinstance(value, str):
         return value
-    return parse_json(value.encode("utf-8", "surrogatepass"), field) if value.strip() else []
+    found = parse_json(value.encode("utf-8", "surrogatepass"), field) if value.strip() else None
+    return [] if found is None else found
 
 
 def embedded_list(value: Any, field: str) -> list[Any]:

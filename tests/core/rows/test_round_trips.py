@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,6 +61,20 @@ def test_results_in_any_order_are_tied_to_their_calls_by_id(row: Row, data: st.D
             results = slice(start + 1, start + 1 + len(calls))
             messages[results] = data.draw(st.permutations(messages[results]))
     assert read_back(wire, "openai") == row
+
+
+@settings(max_examples=60, deadline=None)
+@given(several=st.lists(rows(), min_size=1, max_size=4))
+@pytest.mark.parametrize("form", ["openai", "sharegpt"])
+def test_conversations_come_back_from_arrow_which_pads_them_with_nulls(form: str, several: list[Row]) -> None:
+    wire = [FORMS[form](row) for row in several]
+    for row in wire:
+        if not isinstance(row.setdefault("tools", None), str):
+            row["tools"] = json.dumps(row["tools"])  # schemas differ too much for one struct
+    padded = pa.Table.from_pylist(wire).to_pylist()
+    converted = convert_chunk(list(enumerate(padded, 1)), "file", form)
+    assert not converted.problems
+    assert converted.rows == several
 
 
 @settings(max_examples=60, deadline=None)
