@@ -1,5 +1,7 @@
 """Stage program: convert and tokenise a stage's rows into `RUN_DIR/rows.arrow`, and count them.
 
+Beside them it keeps answers that the server of the model is to be asked about (`core.parity`).
+
 Rows longer than `max_seq_length` are dropped and counted: a cut answer teaches the model not to stop.
 """
 
@@ -14,9 +16,12 @@ from datasets import Features, Sequence, Value
 from datasets.arrow_writer import ArrowWriter
 from transformers import AutoConfig
 
+from core import parity
 from core.errors import BadData
 from core.storage import fsync
+from worker.stages.first_rows import first_rows
 from worker.stages.mix import stage_rows
+from worker.stages.parity import ROWS, sample
 from worker.stages.render import IGNORED, check_parity, load_tokenizer, tokenize
 from worker.stages.run_dir import RunDir, StageRun, run_program
 
@@ -87,6 +92,7 @@ def main(run: RunDir) -> None:
         )
     fsync(temporary)
     temporary.replace(run.path / "rows.arrow")
+    parity.save(run.path, sample(preparation.tokenizer, first_rows(spec, ROWS), spec.stage.max_seq_length))
     run.finish(
         "prepare",
         {**counts, "steps": spec.stage.steps(counts["rows"]), "parity_rows": min(counts["rows"], PARITY_ROWS)},

@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from core.errors import BadData
 from core.rows import Row
+from worker.stages.served import served_messages, served_tools
 
 IGNORED = -100
 """The label of a token that is not learned."""
@@ -78,9 +79,10 @@ def check_parity(tokenizer: PreTrainedTokenizerFast, row: Row, tokens: Tokens) -
 
 
 def _render(tokenizer: PreTrainedTokenizerFast, row: Row, count: int, **options: Any) -> str:
-    tools: list[Any] | None = row.tools
+    tools: list[Any] | None = served_tools(row.tools)
+    messages = served_messages(row.messages[:count], str(tokenizer.chat_template))
     try:
-        rendered = tokenizer.apply_chat_template(row.messages[:count], tools=tools, tokenize=False, **options)
+        rendered = tokenizer.apply_chat_template(messages, tools=tools, tokenize=False, **options)
     except (TemplateError, LookupError, TypeError, ValueError) as error:
         where = "messages" if count == len(row.messages) else f"messages[:{count}]"
         raise BadData(
