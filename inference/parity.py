@@ -6,6 +6,7 @@ token by token as a stream), and the token that ends the answer with those at wh
 
 import asyncio
 import json
+import unicodedata
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
@@ -151,5 +152,5 @@ def _trained(question: Question) -> str:
 
 
 def _sorted(calls: list[Json]) -> str:
-    """As text, in which `1`, `1.0` and `true` differ."""
-    return json.dumps(calls, sort_keys=True)
+    """As text, in which `1`, `1.0` and `true` differ; composed, for Qwen's tokenizer composes whatever it reads."""
+    return unicodedata.normalize("NFC", json.dumps(calls, sort_keys=True, ensure_ascii=False))

@@ -1,42 +1,36 @@
 """The real vLLM renders and reads rows as they are trained, and a model of which that is not true never goes live."""
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from cli.migrate import PROJECT
-from core import deployments, parity
+from core import deployments
 from core.db import transaction
 from core.models import Deployment
 from core.parity import KindCount, ParityRecord, Question
 from core.rows import Row, joined, read_rows
-from core.storage import stage_dir
 from examples.data.make import Sizes, make
-from tests.core.sessions import new_job
 from tests.inference import checkpoints
-from tests.inference.gateway import ALIAS, Gateway, ended
+from tests.inference.gateway import ALIAS, Gateway, deploy, register
+from tests.inference.questions import ASKS, SCHEMA, STAGE, TOOL, call, calling, stage_of, trained_on
 from worker.stages.parity import sample
 from worker.stages.render import load_tokenizer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 Json = dict[str, Any]
-STAGE = "chat"
 TURN_END = 2
 """`<|im_end|>` of the tiny model."""
 GLAIVE = PROJECT.parent / "shared" / "data" / "glaive_toolcall_300.json"
-ASKS: Json = {"role": "user", "content": "Do it"}
 SAYS: Json = {"role": "assistant", "content": "It is  1."}
-SCHEMA: Json = {"type": "object", "properties": {"x": {"type": "string"}}}
-TOOL: Json = {"type": "function", "function": {"name": "f", "description": "Does it.", "parameters": SCHEMA}}
-
-
-def call(**arguments: Any) -> Json:
-    return {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": arguments}}]}
 
 
 @pytest.fixture(scope="module")
@@ -46,20 +40,12 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 @pytest.fixture(scope="module")
 def example_rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    """Rows of the example job; every other hundred is joined to conversations of three exchanges."""
+    """Rows of the example job; the second half is joined to conversations of up to three exchanges."""
     folder = tmp_path_factory.mktemp("rows")
     make(folder, 0, Sizes(tools_train=2000))
     rows = list(read_rows(folder / "tools.train.jsonl", "auto", None))
     middle = len(rows) // 2
     return [*rows[:middle], *joined(rows[middle:], 3)]
-
-
-def stage_of(questions: Iterable[Question]) -> str:
-    """A job whose stage has prepared rows with these questions."""
-    job_id = new_job()
-    folder = stage_dir(job_id, STAGE) / "run-1"
-    parity.save(folder, list(questions))
-    return job_id
 
 
 def check(gateway: Gateway, questions: Iterable[Question]) -> ParityRecord:
@@ -77,12 +63,8 @@ def difference(gateway: Gateway, tokenizer: PreTrainedTokenizerFast, row: Row) -
 
 def deploy_made(model_id: str, folder: Path, job_id: str) -> Deployment:
     """Deploy a model that the job has made, and wait for what becomes of it."""
-    with transaction() as session:
-        deployments.register_model(
-            session, model_id, stage=STAGE, base_model="m", location=str(folder), manifest={}, job_id=job_id
-        )
-        deployment_id = deployments.request(session, ALIAS, model_id).id
-    return ended(deployment_id)
+    register(model_id, folder, made_by=(job_id, STAGE))
+    return deploy(model_id, folder)
 
 
 def record_of(model_id: str) -> ParityRecord:
@@ -139,6 +121,7 @@ def test_real_conversations_of_many_turns_are_too(gateway: Gateway, tokenizer: P
         Row([ASKS, call(x="1")], [{"type": "function", "function": {**TOOL["function"], "strict": True}}]),
         Row([ASKS, call(a=1.0, b=True, c=None, d=[1, {"e": 'ß\n"\\ \u2028 😀'}], f=1e100, g=10**25)], [TOOL]),
         Row([ASKS, call(x="<tool_call> & <b>")], [TOOL]),
+        calling(x="a composed \u00e9, and one in two parts: e\u0301"),
         Row([ASKS, call(name="g", arguments={"name": "h"})], [TOOL]),
         Row([ASKS, {**call(x="1"), "content": "Let me see."}], [TOOL]),
         Row([{"role": "developer", "content": "Be brief."}, ASKS, call()], [TOOL]),
@@ -147,12 +130,51 @@ def test_real_conversations_of_many_turns_are_too(gateway: Gateway, tokenizer: P
         ),
         Row([{"role": "user", "content": "  two  \n", "name": "bob"}, SAYS], None),
     ],
-    ids=["bare tool", "other order", "strict", "values", "tags", "names", "text", "developer", "result", "no tools"],
+    ids=[
+        "bare tool",
+        "other order",
+        "strict",
+        "values",
+        "tags",
+        "accents",
+        "names",
+        "text",
+        "developer",
+        "result",
+        "no tools",
+    ],
 )
 def test_unusual_rows_are_rendered_and_read_as_trained(
     gateway: Gateway, tokenizer: PreTrainedTokenizerFast, row: Row
 ) -> None:
     assert difference(gateway, tokenizer, row) is None
+
+
+TAGS = re.compile(r"</tool_call>|<\|")
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20).filter(lambda text: not TAGS.search(text))
+numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+values = st.recursive(
+    texts | numbers | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+arguments = st.dictionaries(texts, values, max_size=4)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(made=st.lists(st.tuples(texts, st.lists(arguments, min_size=1, max_size=3)), min_size=15, max_size=15))
+def test_arguments_of_any_kind_are_read_back(
+    gateway: Gateway, tokenizer: PreTrainedTokenizerFast, made: list[tuple[str, list[Json]]]
+) -> None:
+    """But for strings that hold the tags themselves."""
+    rows = []
+    for asked, several in made:
+        calls = [{"function": {"name": "f", "arguments": each}} for each in several]
+        answer = {"role": "assistant", "content": "", "tool_calls": calls}
+        rows.append(Row([{"role": "user", "content": asked}, answer], [TOOL]))
+    record = check(gateway, sample(tokenizer, rows, 4096))
+    assert record.mismatch is None
+    assert record.rows == record.equal == len(rows)
 
 
 # ------------------------------------------------------------------ different
@@ -162,7 +184,7 @@ def test_another_template_shows_where_the_prompts_part(gateway: Gateway) -> None
     one_space = load_tokenizer(str(checkpoints.BASE))
     assert isinstance(one_space.chat_template, str)
     one_space.chat_template = one_space.chat_template.replace("'<|im_start|>assistant", "'<|im_start|> assistant")
-    what, message = difference(gateway, one_space, Row([ASKS, call(x="1")], [TOOL])) or ("", "")
+    what, message = difference(gateway, one_space, calling(x="1")) or ("", "")
     assert what == "prompt"
     assert "training has" in message
     assert "<|im_start|> assistant" in message.split("vLLM")[0]
@@ -181,7 +203,7 @@ def test_another_tokenizer_is_noticed(gateway: Gateway, tmp_path: Path) -> None:
 
 
 def test_calls_that_the_parser_cannot_read_are_shown(gateway: Gateway, tokenizer: PreTrainedTokenizerFast) -> None:
-    what, message = difference(gateway, tokenizer, Row([ASKS, call(x="</tool_call>")], [TOOL])) or ("", "")
+    what, message = difference(gateway, tokenizer, calling(x="</tool_call>")) or ("", "")
     assert what == "calls"
     assert message == (
         "vLLM's parser reads the calls [] in the trained answer, which makes "
@@ -198,7 +220,7 @@ def test_an_answer_that_holds_its_own_end_is_shown(gateway: Gateway, tokenizer: 
 
 
 def test_a_value_of_another_type_is_another_call(gateway: Gateway, tokenizer: PreTrainedTokenizerFast) -> None:
-    [question] = sample(tokenizer, [Row([ASKS, call(x=1)], [TOOL])], 512)
+    [question] = sample(tokenizer, [calling(x=1)], 512)
     record = check(gateway, [question.model_copy(update={"calls": [{"name": "f", "arguments": {"x": True}}]})])
     assert record.mismatch is not None
     assert (record.mismatch.what, record.rows, record.equal) == ("calls", 1, 0)
@@ -207,7 +229,7 @@ def test_a_value_of_another_type_is_another_call(gateway: Gateway, tokenizer: Pr
 def test_what_vllm_refuses_is_a_mismatch_but_not_what_it_is_too_small_for(
     gateway: Gateway, tokenizer: PreTrainedTokenizerFast
 ) -> None:
-    [question] = sample(tokenizer, [Row([ASKS, call()], [TOOL])], 512)
+    [question] = sample(tokenizer, [calling()], 512)
     refused = check(gateway, [question.model_copy(update={"messages": [{"role": "user", "content": 5}]})]).mismatch
     assert refused is not None
     assert refused.message.startswith("vLLM refuses the request that training has a prompt for: ValidationError")
@@ -239,7 +261,7 @@ def error_code(answer: httpx.Response, status: int) -> str:
 def test_a_model_that_is_served_as_it_was_trained_goes_live_with_its_record(
     gateway: Gateway, tokenizer: PreTrainedTokenizerFast, models: Path
 ) -> None:
-    job_id = stage_of(sample(tokenizer, [Row([ASKS, call(x="1")], [TOOL])], 512))
+    job_id = trained_on(calling(x="1"))
     deployment = deploy_made("ft:good", tuned(models / "good"), job_id)
     assert (deployment.status, deployment.strategy) == ("live", "swap"), deployment.error
     assert "parity_s" in (deployment.timings or {})
@@ -255,7 +277,7 @@ def test_a_model_that_would_never_stop_is_put_back(
     before = live(gateway)
     folder = tuned(models / "endless")
     checkpoints.set_json(folder / "generation_config.json", eos_token_id=[0])
-    job_id = stage_of(sample(tokenizer, [Row([ASKS, call(x="1")], [TOOL])], 512))
+    job_id = trained_on(calling(x="1"))
     deployment = deploy_made("ft:endless", folder, job_id)
     assert (deployment.status, deployment.strategy) == ("failed", "swap")
     assert "every row: the trained answers end with '<|im_end|>' (token 2)" in (deployment.error or "")
@@ -268,8 +290,8 @@ def test_a_model_whose_calls_cannot_be_read_is_refused_before_anything_changes(
     gateway: Gateway, tokenizer: PreTrainedTokenizerFast, models: Path
 ) -> None:
     before = live(gateway)
-    rows = [Row([ASKS, call(x="</tool_call>")], [TOOL], origin="calls.jsonl, row 7"), Row([ASKS, call(x="1")], [TOOL])]
-    deployment = deploy_made("ft:unread", tuned(models / "unread"), stage_of(sample(tokenizer, rows, 512)))
+    rows = [Row([ASKS, call(x="</tool_call>")], [TOOL], origin="calls.jsonl, row 7"), calling(x="1")]
+    deployment = deploy_made("ft:unread", tuned(models / "unread"), trained_on(*rows))
     assert (deployment.status, deployment.strategy) == ("failed", "swap")
     assert (deployment.error or "").startswith(
         "1 of 2 sampled answers are served as they were trained; calls.jsonl, row 7, messages[1]: vLLM's parser reads"
@@ -285,7 +307,7 @@ def test_a_model_with_another_template_than_it_was_trained_with_is_not_served(
     folder = tuned(models / "spaced")
     template = folder / "chat_template.jinja"
     template.write_text(template.read_text().replace("'<|im_start|>assistant\\n' }}", "'<|im_start|> assistant\\n' }}"))
-    job_id = stage_of(sample(tokenizer, [Row([ASKS, call(x="1")], [TOOL])], 512))
+    job_id = trained_on(calling(x="1"))
     deployment = deploy_made("ft:spaced", folder, job_id)
     assert deployment.status == "failed"
     assert deployment.strategy in ("blue_green", "restart")

@@ -93,7 +93,7 @@ def _streamed_calls(
         for piece in (message.tool_calls if message else None) or ():
             while len(calls) <= piece.index:
                 calls.append({"name": "", "arguments": ""})
-            function = piece.model_dump()["function"]
+            function = piece.model_dump()["function"] or {}
             for key in ("name", "arguments"):
                 calls[piece.index][key] += function.get(key) or ""
     return calls
