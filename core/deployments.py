@@ -4,6 +4,7 @@ An alias's desired model is its newest deployment that did not fail.  The gatewa
 it takes them in order of `seq`, one at a time.  A Session is a transaction that the caller commits.
 """
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, or_, select, update
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 from core.errors import Conflict, NotFound
 from core.ids import new_id
 from core.models import Deployment, Job, Model
+from core.parity import ParityRecord
 from core.spec import DeploySpec
 from core.states import FINAL, OPEN, DeploymentStatus, check_deployment_move
 
@@ -31,6 +33,7 @@ def register_model(
     base_id: str | None = None,
     adapter_rank: int | None = None,
     canary: dict[str, Any] | None = None,
+    parity: ParityRecord | None = None,
 ) -> None:
     """Make a model known under its public name.
 
@@ -43,6 +46,7 @@ def register_model(
         "base_id": base_id,
         "adapter_rank": adapter_rank,
         "canary": canary,
+        "parity": None if parity is None else parity.model_dump(mode="json"),
     }
     values = {"stage": stage, "base_model": base_model, "job_id": job_id, **made}
     made_anew = {**made, "created_at": func.now(), "removed_at": None}
@@ -52,6 +56,18 @@ def register_model(
         .values(id=model_id, **values)
         .on_conflict_do_update(index_elements=["id"], set_=made_anew, where=Model.removed_at.is_not(None) & ~is_final)
     )
+
+
+def record_parity(session: Session, model_id: str, made: datetime, parity: ParityRecord) -> None:
+    """Keep with the model what a check of its parity found, unless a retried job has made it anew since `made`."""
+    query = update(Model).where(Model.id == model_id, Model.created_at == made)
+    session.execute(query.values(parity=parity.model_dump(mode="json")))
+
+
+def parity_of(session: Session, model_id: str) -> ParityRecord | None:
+    """What the last check of the model's parity found, if there was one."""
+    found = session.scalar(select(Model.parity).where(Model.id == model_id))
+    return None if found is None else ParityRecord.model_validate(found)
 
 
 def register_base(session: Session, model_id: str, *, base_model: str, location: str) -> None:

@@ -122,6 +122,12 @@ class CheckpointRefused(ServiceError):
     status, code = 422, "checkpoint_refused"
 
 
+class ParityMismatch(ServiceError):
+    """A server makes something else of a request than training did; the model must not be trained, or served, so."""
+
+    status, code = 422, "parity_mismatch"
+
+
 class Conflict(ServiceError):
     """A state that forbids the request for good; the client must not retry it unchanged."""
 

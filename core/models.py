@@ -224,7 +224,8 @@ class Model(Base):
     """A servable model: a base, or the merged model of a job's stage.  `location` is below storage, or absolute.
 
     With `adapter_rank`, `location/adapter` makes the same model of the weights of `base_id`, as one LoRA adapter.
-    `canary` is what a server that has just loaded it must answer (`worker.stages.canary`).
+    `canary` is what a server that has just loaded it must answer (`worker.stages.canary`), and `parity` the
+    `core.parity.ParityRecord` of whether it is served as it was trained.
     One with `removed_at` has no files any more (`core.retention`), and cannot be deployed.
     """
 
@@ -241,6 +242,7 @@ class Model(Base):
     base_id: Mapped[str | None]
     adapter_rank: Mapped[int | None] = mapped_column(Integer)
     canary: Mapped[dict[str, Any] | None]
+    parity: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     removed_at: Mapped[datetime | None]
 

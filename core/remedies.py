@@ -19,6 +19,7 @@ REMEDIES = {
     "broken_model": "post a job with a lower `learning_rate`",
     "endpoint_failed": "look at the gateway's log; retry",
     "upstream_failed": "start the gateway, or raise `TUNESMITH_DEPLOY_TIMEOUT_S`; retry",
+    "parity_mismatch": "mend what the message names (docs/parity.md), then retry; post a new job if rows are to change",
     "deployment_failed": "mend what the message names, then retry",
     "worker_lost": "look for what kills or freezes workers, as a kernel short of memory; retry",
     "bad_configuration": "set it as the message says, restart the worker, retry",

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
 from typing import Any
 
 from starlette.applications import Starlette
@@ -19,11 +20,13 @@ from core.settings import Settings, get_settings
 from inference.errors import render, render_http, render_unexpected
 from inference.exchange import REQUEST_ID_HEADER, request_id_of
 from inference.metrics import CONTENT_TYPE, Metrics
+from inference.parity_page import ParityPage
 from inference.proxy import Completions
 from inference.reconciler import Reconciler
 from inference.routes import Routes
 
 COMPLETIONS = ("/v1/chat/completions", "/v1/completions")
+Page = Callable[[Request], Awaitable[Response]]
 ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 
@@ -31,7 +34,7 @@ class Gateway:
     """An ASGI application, Starlette's, and beside it `ways`: the completions, which go a short way of their own.
 
     `routes` say where names lead; `running` is entered when the application starts, and sets them; `state` is what
-    `/health` tells.
+    `/health` tells; `for_workers` are pages that no client knows, with checks of their own.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Gateway:
         metrics: Metrics,
         running: Callable[[], AbstractAsyncContextManager[None]] = contextlib.nullcontext,
         state: Callable[[], dict[str, Any]] = dict,
+        for_workers: Mapping[str, Page] = MappingProxyType({}),
     ) -> None:
         self.routes = routes
         self.metrics = metrics
@@ -54,6 +58,7 @@ class Gateway:
         self._pages = Starlette(
             routes=[
                 *(Route(path, page) for path, page in paths.items()),
+                *(Route(path, page, methods=["POST"]) for path, page in for_workers.items()),
                 Route("/v1/{path:path}", self._unknown, methods=ALL_METHODS),
             ],
             lifespan=self._lifespan,
@@ -102,7 +107,10 @@ def create_app(settings: Settings | None = None) -> Gateway:
     chosen = settings or get_settings()
     routes, metrics = Routes(chosen.gate_timeout_s), Metrics()
     reconciler = Reconciler(routes, chosen, metrics)
-    return Gateway(chosen, routes, metrics, lambda: following(reconciler), reconciler.fleet.shown)
+    parity = ParityPage(reconciler.fleet, chosen.require_admin_key())
+    return Gateway(
+        chosen, routes, metrics, lambda: following(reconciler), reconciler.fleet.shown, {"/parity": parity.answer}
+    )
 
 
 @contextlib.asynccontextmanager

@@ -227,6 +227,8 @@ class Reconciler:
                 timings=dict(rollout.timings),
                 **more,
             )
+            if rollout.parity is not None:
+                deployments.record_parity(session, wish.version.model_id, wish.version.made, rollout.parity)
 
         while True:
             try:

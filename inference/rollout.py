@@ -15,11 +15,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-from core.errors import Conflict, EngineFailed, ServiceError, UpstreamFailed
+from core.errors import Conflict, EngineFailed, ParityMismatch, ServiceError, UpstreamFailed
+from core.parity import ParityRecord
 from core.settings import Settings
 from inference.backend import Backend
 from inference.control import ExchangeFailed, NeedsRestart
 from inference.fleet import Fleet
+from inference.names import ENGINE_NAME
+from inference.parity import ParityCheck
 from inference.room import Room, room_for
 from inference.version import Version, Wish
 
@@ -44,6 +47,12 @@ class Rollout:
         self._new = wish.version
         self._swapping = swapping
         self._is_swapping = False
+        self._parity = ParityCheck(wish.version)
+
+    @property
+    def parity(self) -> ParityRecord | None:
+        """Whether the version is served as it was trained, as far as that was looked into."""
+        return self._parity.record
 
     async def carry_out(self) -> None:
         """Serve the version under its alias, or begin its trial (`fleet.trial`).
@@ -76,6 +85,7 @@ class Rollout:
         try:
             with self._timed("wake_s"):
                 await main.wake(self._versions())
+            await self._check_parity(main)
         except NeedsRestart as reason:
             await self._fleet.wake()
             await self._elsewhere(main, reason.message)
@@ -97,6 +107,7 @@ class Rollout:
                     await main.load(self._new)
                 with self._timed("check_s"):
                     await main.check(self._new)
+                await self._check_parity(main)
             except NeedsRestart as reason:
                 await self._elsewhere(main, reason.message)
                 return
@@ -127,8 +138,11 @@ class Rollout:
             await self._elsewhere(main, "a trial serves both models' weights at once")
             return
         try:
+            # While serving goes on: whatever can be exchanged in place has the tokenizer and template that is served.
+            with self._timed("parity_s"):
+                await self._parity.render(main.control, ENGINE_NAME)
             await self._begin_swapping()
-        except Withdrawn:
+        except (ParityMismatch, Withdrawn):
             await main.control.discard()
             raise
         await self._swap(main)
@@ -180,6 +194,7 @@ class Rollout:
             with self._timed("check_s"):
                 await main.load(self._new)
                 await main.check(self._new)
+                await self._parity.stop(main.control, main.target(self._new).engine_name)
         except Exception as error:
             # Whatever it is: the gate must not open on weights that were not checked.
             with self._timed("rollback_s"):
@@ -254,6 +269,18 @@ class Rollout:
     async def _launch(self, backend: Backend, gpu_share: float | None = None) -> None:
         with self._timed("start_s"):
             await backend.start(self._versions(), await self._fleet.roots(), needed=self._new, gpu_share=gpu_share)
+        try:
+            await self._check_parity(backend)
+        except BaseException:
+            await backend.stop()
+            raise
+
+    async def _check_parity(self, backend: Backend) -> None:
+        """ParityMismatch when the vLLM that has loaded the version would serve it otherwise than it was trained."""
+        name = backend.target(self._new).engine_name
+        with self._timed("parity_s"):
+            await self._parity.render(backend.control, name)
+            await self._parity.stop(backend.control, name)
 
     async def _start_again(self, main: Backend) -> None:
         """Start vLLM on what is live; the reconciler goes on trying when that fails."""

@@ -31,6 +31,8 @@ class Version:
     adapter: Path | None = None
     adapter_rank: int | None = None
     canary: dict[str, Any] | None = None
+    made_by: tuple[str, str] | None = None
+    """The job and the stage that made it, whose rows it must be served like; None for a base."""
     since_s: int = 0
     """Unix seconds."""
 
@@ -74,9 +76,10 @@ def wish_of(session: Session, deployment: Deployment, model: Model) -> Wish:
 def version_of(session: Session, deployment: Deployment, model: Model) -> Version:
     """What the deployment serves; CheckpointRefused when a folder is not where its row says."""
     since_s = int((deployment.live_at or deployment.created_at).timestamp())
+    made_by = (model.job_id, model.stage) if model.job_id else None
     if deployment.serve_as == "merged":
         folder, made = _folder(model.location), model.created_at
-        return Version(model.id, model.id, folder, made, made, canary=model.canary, since_s=since_s)
+        return Version(model.id, model.id, folder, made, made, canary=model.canary, made_by=made_by, since_s=since_s)
     base = session.get_one(Model, deployment.weights_id)
     return Version(
         model.id,
@@ -87,6 +90,7 @@ def version_of(session: Session, deployment: Deployment, model: Model) -> Versio
         _folder(model.location) / "adapter",
         model.adapter_rank,
         model.canary,
+        made_by,
         since_s,
     )
 

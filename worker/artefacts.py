@@ -12,6 +12,7 @@ from core.file_store import files_root
 from core.ids import model_name
 from core.machine import has_gpu
 from core.memory import GIB
+from core.parity import ParityRecord
 from core.settings import get_settings
 from core.spec import DatasetSpec, EvaluationSpec, JobSpec, StageSpec
 from core.storage import model_location, read_json, resolve
@@ -80,7 +81,12 @@ class Artefacts:
         )
 
     def register(
-        self, session: Session, lease: runs.Lease, stage: StageSpec, canary: dict[str, Any] | None = None
+        self,
+        session: Session,
+        lease: runs.Lease,
+        stage: StageSpec,
+        canary: dict[str, Any] | None = None,
+        parity: ParityRecord | None = None,
     ) -> None:
         """Make the stage's merged model known, and the base model that its adapter is for."""
         self.register_base(session, lease)
@@ -97,6 +103,7 @@ class Artefacts:
             base_id=self.base_id,
             adapter_rank=(manifest.get("adapter") or {}).get("rank"),
             canary=canary,
+            parity=parity,
         )
 
     def register_base(self, session: Session, lease: runs.Lease) -> None:

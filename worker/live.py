@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from core import deployments, pauses, runs
-from core.errors import ServiceError, UpstreamFailed
+from core.errors import ParityMismatch, ServiceError, UpstreamFailed
 from core.models import Deployment
 from core.settings import get_settings
 from core.spec import DeploySpec
@@ -56,10 +56,27 @@ class LiveModel:
             )
         ended = self._get(deployment_id)
         if ended.status == DeploymentStatus.FAILED:
-            raise DeploymentFailed(f"{model_id} could not be made live: {ended.error}")
+            raise self._failure(model_id, ended.error)
         if ended.status == DeploymentStatus.SUPERSEDED and ended.live_at is None:
             raise DeploymentFailed(f"{model_id} was withdrawn before it was live; retry the job to ask for it again")
         return {"strategy": ended.strategy, "reason": ended.reason, **(ended.timings or {})}
+
+    def with_tokenizer_of(self, base_id: str) -> str | None:
+        """The model that is live, if it is this base or was made of it, and so has its tokenizer and template."""
+
+        def find(session: Session) -> str | None:
+            live = deployments.live_on(session, self.alias)
+            model = None if live is None else deployments.get_model(session, live.model_id)
+            return model.id if model is not None and base_id in (model.id, model.base_id) else None
+
+        return self.keeper.write(find)
+
+    def _failure(self, model_id: str, error: str | None) -> ServiceError:
+        """Why the deployment failed: the model is served otherwise than it was trained, or anything else."""
+        parity = self.keeper.write(lambda session: deployments.parity_of(session, model_id))
+        message = f"{model_id} could not be made live: {error}"
+        is_mismatch = parity is not None and error is not None and parity.failure() == error
+        return ParityMismatch(message) if is_mismatch else DeploymentFailed(message)
 
     def _request(self, session: Session, model_id: str, how: DeploySpec) -> str:
         job = runs.hold(session, self.lease)

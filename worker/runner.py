@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from core import jobs, preflights, runs
 from core.errors import LeaseLost, ServiceError, UpstreamFailed
 from core.events import add_event
+from core.parity import ParityRecord
 from core.preparation import Preparation
 from core.retention import stage_ended
 from core.runs import Lease
@@ -28,6 +29,7 @@ from worker.artefacts import Artefacts
 from worker.lease import LeaseKeeper, Stopped
 from worker.live import LiveModel
 from worker.micro_batch import halved
+from worker.parity import ParityBeforeTraining
 from worker.preflight import base_architecture, report_of
 from worker.program import ProgramFailed, run_program
 from worker.report import Reporter
@@ -44,6 +46,7 @@ PASSING = {
 }
 """Ends of a stage program that another try may mend: it said so, others stopped it (as a kernel short of memory), or a
 driver or a native library fell over."""
+PARITY = "parity.json"
 END_PATIENCE_S = 2
 """A run that was asked to stop waits so long for Postgres to say how it ended; then its lease runs out."""
 Ending = Callable[[Session], None]
@@ -106,6 +109,7 @@ class JobRun:
         self.reporter = Reporter(keeper)
         self.artefacts = Artefacts(self.lease.job_id, spec, adjustments)
         self.live = LiveModel(keeper)
+        self.parity = ParityBeforeTraining(keeper)
         self.gpu = SharedGpu(keeper, self.reporter)
 
     def run(self) -> None:
@@ -114,6 +118,7 @@ class JobRun:
         self._prepare_all()
         if self.spec.evaluation.base and self.spec.deploy.when == "each_stage":
             self._measure_base()
+        self._check_parity()
         for stage in self.spec.stages:
             self._move(JobStatus.TRAINING, stage.name)
             self.gpu.take()
@@ -219,7 +224,28 @@ class JobRun:
         return True
 
     def _register(self, stage: StageSpec, canary: dict[str, Any] | None) -> None:
-        self.keeper.write(lambda session: self.artefacts.register(session, self.lease, stage, canary))
+        file = self._folder(stage.name) / PARITY
+        parity = ParityRecord.model_validate(read_json(file)) if file.exists() else None
+        self.keeper.write(lambda session: self.artefacts.register(session, self.lease, stage, canary, parity))
+
+    def _check_parity(self) -> None:
+        """Whether every stage's rows are rendered as they will be served; ParityMismatch before anything is trained.
+
+        The record waits in the stage's folder for the stage's model.
+        """
+        for stage in self.spec.stages:
+            folder = self._folder(stage.name)
+            if (folder / "sft.json").exists() or _was_checked(folder / PARITY):
+                continue
+            served = self.live.with_tokenizer_of(self.artefacts.base_id)
+            record = self.parity.check(stage.name, folder, served)
+            write_json(folder / PARITY, record.model_dump(mode="json"))
+            if record.checked:
+                message = f"vLLM renders and reads all {record.rows} sampled answers of {stage.name} as trained"
+                self.reporter.event("parity.checked", message, {"stage": stage.name, "served": record.served})
+            else:
+                message = f"The rendering of {stage.name} is checked when its model goes live: {record.why}"
+                self.reporter.event("parity.later", message, {"stage": stage.name})
 
     def _measure_base(self) -> None:
         """Measure the base model before anything else, unless another model is live: users come first."""
@@ -281,3 +307,7 @@ class JobRun:
         now = self.keeper.write(lambda session: runs.move(session, self.lease, status, stage=stage))
         if now in STOPPING:
             raise Stopped(f"the job is {now}")
+
+
+def _was_checked(file: Path) -> bool:
+    return file.exists() and ParityRecord.model_validate(read_json(file)).checked

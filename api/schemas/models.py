@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from api.schemas.times import unix_seconds
 from core.models import Model
+from core.parity import ParityRecord
 
 
 class ModelView(BaseModel):
@@ -20,6 +21,7 @@ class ModelView(BaseModel):
     manifest: dict[str, Any]
     base_id: str | None = Field(description="the model whose weights its adapter goes on")
     adapter_rank: int | None = Field(description="null when it has no adapter, and can be served merged only")
+    parity: ParityRecord | None = Field(description="whether it is served as it was trained; null for a base")
     created_at: int
     removed_at: int | None = Field(description="when its files went, by its job's `keep` rules; null while it is there")
 
@@ -34,6 +36,7 @@ class ModelView(BaseModel):
             manifest=model.manifest,
             base_id=model.base_id,
             adapter_rank=model.adapter_rank,
+            parity=model.parity and ParityRecord.model_validate(model.parity),
             created_at=unix_seconds(model.created_at),
             removed_at=unix_seconds(model.removed_at),
         )

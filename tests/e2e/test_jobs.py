@@ -69,6 +69,30 @@ def test_real_public_rows_become_a_served_model(system: RunningSystem) -> None:
     assert answer.headers["x-tunesmith-model-version"] == model
     assert answer.parse().model == "tunesmith"
 
+    # Asked of the base before training, and of the model itself before it went live.
+    checked = _events(system, job_id)["parity.checked"]
+    assert checked["data"]["served"].startswith("base:tiny-base")
+    with system.http as http:
+        parity = http.get(f"/models/{model}").json()["parity"]
+    assert (parity["checked"], parity["served"], parity["mismatch"]) == (True, model, None)
+    assert parity["rows"] == parity["equal"] == 64
+    assert set(parity["end_ids"]) <= set(parity["stop_ids"])
+
+
+def test_rows_whose_calls_no_parser_reads_back_stop_the_job_before_it_trains(system: RunningSystem) -> None:
+    """The model of the job before is live: made of the same base, it has the same tokenizer and template."""
+    call = {"function": {"name": "write", "arguments": {"text": "</tool_call>"}}}
+    said = [{"role": "user", "content": "Write it"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
+    row = {"messages": said, "tools": [{"type": "function", "function": {"name": "write"}}]}
+    (system.data_root / "unreadable.jsonl").write_text(json.dumps(row) + "\n")
+    job = system.wait_for(system.submit(spec(stage("unreadable.jsonl", max_steps=3))), "failed")
+    assert job["error"]["code"] == "parity_mismatch"
+    assert job["error"]["message"].startswith("stage tools: 0 of 1 sampled answers are served as they were trained")
+    assert "unreadable.jsonl, row 1, messages[1]: vLLM's parser reads the calls []" in job["error"]["message"]
+    with system.http as http:
+        assert http.get(f"/jobs/{job['id']}/metrics").json()["data"] == []
+    assert not list(_stage_dir(system, job["id"]).glob("run-*/checkpoints"))
+
 
 def test_the_readmes_python_works_when_pasted(system: RunningSystem) -> None:
     [snippet] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -162,6 +186,13 @@ def test_a_killed_launcher_leaves_no_orphan(system: RunningSystem) -> None:
     system.stop(signal.SIGKILL)
     wait_until(lambda: not system.processes(), 20)
     system.start()
+
+
+def _events(system: RunningSystem, job_id: str) -> dict[str, dict[str, Any]]:
+    """The last event of each type."""
+    with system.http as http:
+        events = http.get(f"/jobs/{job_id}/events", params={"limit": 100}).json()["data"]
+    return {event["type"]: event for event in events}
 
 
 def _training_step(system: RunningSystem, job_id: str) -> int:

@@ -65,13 +65,15 @@ def register(
     base_id: str | None = None,
     adapter_rank: int | None = None,
     canary: dict[str, Any] | None = None,
+    made_by: tuple[str | None, str] = (None, "base"),
 ) -> None:
-    """Make a model folder known."""
+    """Make a model folder known; `made_by` is a job and its stage."""
     with transaction() as session:
         deployments.register_model(
             session,
             model_id,
-            stage="base",
+            job_id=made_by[0],
+            stage=made_by[1],
             base_model=str(path),
             location=str(path),
             manifest={},

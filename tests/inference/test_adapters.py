@@ -11,6 +11,7 @@ from core.spec import DeploySpec, SplitSpec
 from core.states import DeploymentStatus
 from tests.inference import checkpoints
 from tests.inference.gateway import ALIAS, Gateway, deploy, ended, kill, register
+from tests.inference.questions import STAGE, calling, trained_on
 from tests.inference.traffic import PROMPTS, Streams, greedy, greedy_all
 from tests.waiting import wait_until
 
@@ -74,6 +75,23 @@ def test_an_adapter_ends_its_answers_where_its_merged_model_does(gateway: Gatewa
         model="tools", prompt="x", max_tokens=4, temperature=0, extra_body={"allowed_token_ids": [2]}
     )
     assert answer.choices[0].finish_reason == "stop"
+
+
+def test_an_adapter_is_compared_with_what_it_was_trained_on_before_it_goes_live(gateway: Gateway, models: Path) -> None:
+    for name, row in (("readable", calling(x="1")), ("unreadable", calling(x="</tool_call>"))):
+        path = checkpoints.with_adapter(models / name, 15, RANK)
+        checkpoints.set_json(path / "generation_config.json", eos_token_id=[2, 0])
+        register(f"ft:{name}", path, base_id="tiny-base", adapter_rank=RANK, made_by=(trained_on(row), STAGE))
+    good = deploy("ft:readable", models / "readable", alias="compared", how=ADAPTER)
+    assert (good.status, good.strategy) == ("live", "adapter"), good.error
+    bad = deploy("ft:unreadable", models / "unreadable", alias="compared", how=ADAPTER)
+    assert bad.status == "failed"
+    assert "vLLM's parser reads the calls []" in str(bad.error)
+    assert version_of(gateway, "compared") == "ft:readable"
+    with transaction() as session:
+        record = deployments.parity_of(session, "ft:readable")
+    assert record is not None
+    assert (record.equal, record.end_ids, record.stop_ids) == (1, [2], [0, 2])
 
 
 @pytest.mark.parametrize(

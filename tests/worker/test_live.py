@@ -7,8 +7,9 @@ from sqlalchemy import select
 
 from core import deployments, jobs, runs
 from core.db import transaction
-from core.errors import LeaseLost
+from core.errors import LeaseLost, ParityMismatch, ServiceError
 from core.models import Deployment
+from core.parity import Mismatch, ParityRecord
 from core.settings import get_settings
 from core.spec import DeploySpec
 from core.states import DeploymentStatus, JobStatus
@@ -16,7 +17,7 @@ from tests.core.sessions import new_model, read, status_of
 from tests.waiting import wait_until
 from tests.worker.programs import new_keeper
 from worker.lease import Stopped
-from worker.live import LiveModel, longest_wait_s
+from worker.live import DeploymentFailed, LiveModel, longest_wait_s
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -81,6 +82,41 @@ def test_it_asks_as_the_job_says_and_tells_how_it_was_done() -> None:
             deployments.advance(session, deployment.id, DeploymentStatus.LIVE, **done)  # type: ignore[arg-type]
         assert deployed.result(10) == {"strategy": "in_place", "reason": "same shapes", "commit_s": 0.2}
     assert asked == ("merged", "fail", 20)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"), [("0 of 1 sampled", ParityMismatch), ("vLLM ended by itself", DeploymentFailed)]
+)
+def test_a_model_that_is_served_otherwise_than_it_was_trained_is_told_from_other_failures(
+    error: str, raised: type[ServiceError]
+) -> None:
+    keeper, model = new_keeper(), new_model("m")
+    mismatch = Mismatch(row="row 1", what="prompt", message="the prompts differ")
+    record = ParityRecord(checked=True, rows=1, mismatch=mismatch)
+    failure = record.failure() or ""
+    assert failure.startswith("0 of 1 sampled")
+    with ThreadPoolExecutor(1) as pool:
+        deployed = pool.submit(LiveModel(keeper).deploy, model, DeploySpec())
+        wait_until(lambda: statuses() == [DeploymentStatus.PENDING])
+        with transaction() as session:
+            [deployment] = session.scalars(select(Deployment))
+            made = deployments.get_model(session, model).created_at
+            deployments.record_parity(session, model, made, record)
+            ended = failure if failure.startswith(error) else error
+            deployments.advance(session, deployment.id, DeploymentStatus.FAILED, error=ended)
+        with pytest.raises(raised, match=f"m could not be made live: {error}"):
+            deployed.result(10)
+
+
+def test_only_a_model_of_the_same_base_has_its_tokenizer() -> None:
+    live = LiveModel(new_keeper())
+    assert live.with_tokenizer_of("base:a") is None
+    for model, base in (("ft:b", "base:b"), ("ft:a", "base:a"), ("base:a", None)):
+        with transaction() as session:
+            deployment = deployments.request(session, live.alias, new_model(model, adapter_of=base))
+            for target in (DeploymentStatus.STAGING, DeploymentStatus.SWAPPING, DeploymentStatus.LIVE):
+                deployments.advance(session, deployment.id, target)
+        assert live.with_tokenizer_of("base:a") == (None if model == "ft:b" else model)
 
 
 def test_it_waits_for_the_drain_and_the_trial_besides_the_loading() -> None:

@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from core.errors import BadData
 from core.rows import Row
+from worker.stages.served import served_messages, served_tools
 
 _SHAPES = 10_000
 """So many shapes are remembered."""
@@ -82,9 +83,10 @@ class Answers:
 
 def render(tokenizer: PreTrainedTokenizerFast, row: Row, count: int, **options: Any) -> str:
     """The first messages of the row as text."""
-    tools: list[Any] | None = row.tools
+    tools: list[Any] | None = served_tools(row.tools)
+    messages = served_messages(row.messages[:count], str(tokenizer.chat_template))
     try:
-        rendered = tokenizer.apply_chat_template(row.messages[:count], tools=tools, tokenize=False, **options)
+        rendered = tokenizer.apply_chat_template(messages, tools=tools, tokenize=False, **options)
     except (TemplateError, LookupError, TypeError, ValueError) as error:
         where = "messages" if count == len(row.messages) else f"messages[:{count}]"
         raise BadData(

@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast
 
 from core.rows import Row
 from worker.stages.failures import is_out_of_memory
-from worker.stages.mix import stage_rows
+from worker.stages.first_rows import first_rows
 from worker.stages.reference import Reference, use_few_threads
 from worker.stages.render import load_tokenizer, prompt_ids, tokenize
 from worker.stages.run_dir import Exit, RunDir, StageFailure, StageRun, run_program
@@ -82,7 +82,7 @@ def main(run: RunDir) -> None:
 
 def record(spec: StageRun, report: Callable[[int], None]) -> dict[str, Any]:
     """What is kept with the model (`Model.canary`)."""
-    rows = list(sample(spec))
+    rows = list(first_rows(spec, ROWS))
     tokenizer, reference = load_tokenizer(spec.output), Reference(Path(spec.output))
     sequences = [ids[-LONGEST_SEQUENCE:] for ids in _spread(tokenizer, rows)]
     rounded = [reference.logprobs(ids) for ids in sequences]
@@ -109,14 +109,6 @@ def record(spec: StageRun, report: Callable[[int], None]) -> dict[str, Any]:
         "no_calls": [question.asked() for question in no_calls],
         "max_tokens": MAX_TOKENS,
     }
-
-
-def sample(spec: StageRun) -> Iterator[Row]:
-    """Rows of the stage, one conversation each, with those that are mixed in."""
-    limit = ROWS if spec.stage.data.rows is None else min(ROWS, spec.stage.data.rows)
-    data = spec.stage.data.model_copy(update={"rows": limit})
-    stage = spec.stage.model_copy(update={"data": data, "join_rows": 1})
-    return stage_rows(spec.model_copy(update={"stage": stage}))
 
 
 def mean_difference(one: list[list[float]], other: list[list[float]]) -> float:

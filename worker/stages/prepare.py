@@ -1,5 +1,7 @@
 """Stage program: convert and tokenise a stage's rows into `RUN_DIR/rows.arrow`, and count them.
 
+Beside them it keeps answers that the server of the model is to be asked about (`core.parity`).
+
 Nothing grows with the number of rows but a few bytes for each, and the file's bytes depend on the spec and the rows
 alone: not on the number of processes that tokenise.
 """
@@ -15,14 +17,18 @@ from pathlib import Path
 import pyarrow as pa
 from transformers import AutoConfig
 
+from core import parity
 from core.errors import BadData
 from core.preparation import Preparation, RowPlace
 from core.storage import fsync
 from worker.stages import row_cache
 from worker.stages.counting import Counts
+from worker.stages.first_rows import first_rows
 from worker.stages.mix import Mixture
 from worker.stages.overlap import evaluation_keys
+from worker.stages.parity import ROWS, sample
 from worker.stages.preview import write_preview
+from worker.stages.render import load_tokenizer
 from worker.stages.run_dir import RunDir, StageRun, run_program
 from worker.stages.sources import source_rows
 from worker.stages.tokenising import Batch, Task, tokenised
@@ -45,6 +51,7 @@ def main(run: RunDir) -> None:
         row_cache.keep(cache, key, temporary, preparation)
     temporary.replace(run.path / "rows.arrow")
     write_preview(run.path, spec.tokenizer)
+    parity.save(run.path, sample(load_tokenizer(spec.tokenizer), first_rows(spec, ROWS), spec.stage.max_seq_length))
     run.finish("prepare", preparation.model_dump(mode="json"))
 
 

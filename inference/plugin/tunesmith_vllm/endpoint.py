@@ -25,6 +25,7 @@ from vllm.entrypoints.serve.lora.protocol import LoadLoRAAdapterRequest, UnloadL
 from tunesmith_vllm.adapter import check_adapter
 from tunesmith_vllm.checkpoint import Incompatible, Refused, read
 from tunesmith_vllm.generation import apply_generation_config
+from tunesmith_vllm.parity import router as parity_router
 from tunesmith_vllm.paths import NotAllowed, confined, roots_of
 from tunesmith_vllm.validate import check_compatible, check_tensors
 
@@ -41,6 +42,7 @@ class SwapEndpoint:
     def attach_router(self, app: FastAPI) -> None:
         """Add the routes."""
         app.include_router(router)
+        app.include_router(parity_router)
 
     async def init_state(self, engine_client: Any, state: Any, args: Namespace) -> None:
         """Keep the engine; reading the served checkpoint now makes a later swap independent of its folder."""

@@ -23,7 +23,7 @@ def apply_generation_config(engine: Any, state: Any, path: str, adapters: Iterab
     fields = config.try_get_generation_config()
     stops = {stop for adapter in adapters for stop in _stop_ids(adapter.parent / "generation_config.json")}
     if stops:
-        fields["eos_token_id"] = sorted(stops | set(_listed(fields.get("eos_token_id"))))
+        fields["eos_token_id"] = sorted(stops | set(stop_ids_of(fields)))
     processor.generation_config_fields = fields
     sampling = config.get_diff_sampling_param()
     for handler in vars(state)["_state"].values():
@@ -31,8 +31,13 @@ def apply_generation_config(engine: Any, state: Any, path: str, adapters: Iterab
             handler.default_sampling_params = sampling
 
 
+def stop_ids_of(fields: dict[str, Any]) -> list[int]:
+    """The stop tokens that the fields of a generation_config.json name."""
+    return _listed(fields.get("eos_token_id"))
+
+
 def _stop_ids(file: Path) -> list[int]:
-    return _listed(json.loads(file.read_bytes()).get("eos_token_id")) if file.exists() else []
+    return stop_ids_of(json.loads(file.read_bytes())) if file.exists() else []
 
 
 def _listed(value: Any) -> list[int]:
