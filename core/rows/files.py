@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import BadData
-from core.rows.convert import convert_all
+from core.rows.convert import convert_all, with_form
 from core.rows.join import joined
 from core.rows.problems import BadRows
 from core.rows.reading import raw_rows
@@ -26,6 +26,11 @@ def read_rows(
 ) -> Iterator[Row]:
     """The first `limit` rows, converted; bad ones are counted in `dropped`, or refused all at once without it."""
     return convert_all(raw_rows(path), path.name, form, limit, dropped)
+
+
+def form_of(path: Path) -> str:
+    """The form of the file's rows; BadData when it holds none, or they are in no known form."""
+    return with_form(raw_rows(path), path.name)[0]
 
 
 def scan(
