@@ -29,8 +29,8 @@ def read_rows(
 
 
 def form_of(path: Path) -> str:
-    """The form that the file's first row is in; BadData when it is in none."""
-    return with_form(raw_rows(path), path.name, "auto")[0]
+    """The form of the file's rows; BadData when it holds none, or they are in no known form."""
+    return with_form(raw_rows(path), path.name)[0]
 
 
 def scan(

@@ -15,6 +15,7 @@ from core.rows import (
     chunks,
     convert_all,
     convert_chunk,
+    form_of,
     raw_rows,
     read_rows,
     scan,
@@ -78,6 +79,14 @@ def test_the_form_is_that_of_the_first_row_that_can_be_read() -> None:
     dropped = BadRows()
     rows = list(convert_all(raw([], {"x": 1}, GOOD), "file", dropped=dropped))
     assert (len(rows), [problem.row for problem in dropped.first]) == (1, [1, 2])
+
+
+def test_the_form_of_a_file_is_told_without_reading_it_all(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    path.write_bytes(path.read_bytes() * 50_000 + b"\xff")
+    assert form_of(path) == "alpaca"
+    with pytest.raises(BadData, match=r"rows\.jsonl, row 1: has the keys text, which fit no known form"):
+        form_of(write(tmp_path, {"text": "a"}))
 
 
 def test_rows_that_are_all_bad_are_refused_though_they_may_be_dropped() -> None:
