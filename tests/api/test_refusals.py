@@ -1,5 +1,9 @@
 """Everything a job can get wrong is refused with a clear error, and leaves nothing behind."""
 
+import contextlib
+import os
+import socket
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +103,48 @@ def test_a_data_set_outside_of_the_data_root(
     link.unlink(missing_ok=True)
     link.symlink_to("../outside.jsonl")
     assert "lies outside of" in refusal.of(job_on(base_model, source))["message"]
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("a/../../outside.jsonl", "lies outside of"),
+        ("..\\outside.jsonl", "does not exist"),
+        ("/dev/zero.jsonl", "lies outside of"),
+        ("zero.jsonl", "lies outside of"),
+        ("loop.jsonl", "cannot be opened"),
+        ("dangling.jsonl", "does not exist"),
+        ("device.jsonl", "is no regular file"),
+        ("socket.jsonl", "is no regular file"),
+        ("pipe.jsonl", "is no regular file"),
+        ("rows\0.jsonl", "NUL"),
+        ("~/rows.jsonl", "does not exist"),
+        ("%2e%2e/outside.jsonl", "does not exist"),
+    ],
+)
+def test_a_data_set_that_is_no_plain_file_is_refused_at_once(
+    refusal: Refusal, services: Services, base_model: Path, source: str, says: str
+) -> None:
+    root, made = services.data_root, []
+    write_rows(root.parent / "outside.jsonl")
+    links = {"zero.jsonl": "/dev/zero", "loop.jsonl": "loop.jsonl", "dangling.jsonl": "absent.jsonl"}
+    for name, target in links.items():
+        (root / name).symlink_to(target)
+        made.append(root / name)
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.chdir(root):
+        listener.bind("socket.jsonl")
+        os.mkfifo("pipe.jsonl")
+        made += [root / "socket.jsonl", root / "pipe.jsonl"]
+        try:
+            if source == "device.jsonl":
+                os.mknod(root / source, stat.S_IFCHR | 0o600, os.makedev(1, 5))
+                made.append(root / source)
+            assert says in refusal.of(job_on(base_model, source))["message"]
+        except PermissionError:
+            pytest.skip("only root makes device files")
+        finally:
+            for path in made:
+                path.unlink()
 
 
 @pytest.mark.parametrize(

@@ -114,3 +114,17 @@ def test_files_and_hub_names_are_told_apart() -> None:
     assert not DatasetSpec(source="HuggingFaceH4/ultrachat_200k").is_file
     for name, is_path in (("./m", True), ("/m", True), ("../m", True), ("Qwen/Qwen2.5-3B", False)):
         assert JobSpec(base_model=name).base_is_path is is_path
+
+
+def test_uploaded_files_are_known_by_their_ids_and_each_is_counted_once() -> None:
+    sources = ["file-B2", "rows.jsonl", "file-A1", "file-A1"]
+    body = {**BASE, "stages": [stage(name=f"s{n}", data={"source": each}) for n, each in enumerate(sources)]}
+    evaluation = {"chat": {"source": "file-C3"}, "more_tools": {"x": {"source": "owner/rows"}}}
+    spec = JobSpec.model_validate({**body, "evaluation": evaluation})
+    assert spec.file_ids == ["file-A1", "file-B2", "file-C3"]
+    assert [data.source for data in spec.data_sets() if data.is_on_hub] == ["owner/rows"]
+
+
+@pytest.mark.parametrize("source", ["file-", "file-a/b", "file-../x", "file-a.jsonl", "file-a\n", "xfile-a"])
+def test_what_only_looks_like_an_uploaded_file_is_none(source: str) -> None:
+    assert DatasetSpec(source=source).file_id is None

@@ -1,46 +1,25 @@
 """What the hub refuses is final and says what to do; what it may answer later is tried again."""
 
 import errno
+import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from typing import Any
 
 import httpx
 import pytest
 from huggingface_hub.errors import HfHubHTTPError
 
 from core.errors import BadData
-from core.spec import DatasetSpec
+from core.spec import DatasetSpec, JobSpec
 from core.storage import write_json
 from tests.conftest import Services
+from tests.worker.hubs import COMMIT, NAME, Hub, serving
 from tests.worker.programs import new_keeper
+from worker.artefacts import Artefacts
 from worker.program import ProgramFailed, run_program
 from worker.stages.hub import _explained, hub_failure, read_hub_rows
 from worker.stages.run_dir import Exit, StageFailure
-
-
-class Hub:
-    """A server that gives every request the same answer."""
-
-    def __init__(self) -> None:
-        self.status = 200
-        hub = self
-
-        class Answer(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(hub.status)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            do_HEAD = do_GET
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        Thread(target=self.server.serve_forever, daemon=True).start()
 
 
 @pytest.fixture
@@ -48,14 +27,13 @@ def hub() -> Iterator[Hub]:
     """A hub on this machine."""
     started = Hub()
     yield started
-    started.server.shutdown()
-    started.server.server_close()
+    started.close()
 
 
-def fetch(folder: Path, endpoint: str) -> ProgramFailed:
+def fetch(folder: Path, endpoint: str, **env: str) -> ProgramFailed:
     """How the program ends that fetches a model."""
     write_json(folder / "fetch.spec.json", {"name": "owner/base"})
-    env = {"HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "0"}
+    env = {"HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "0", **env}
     with pytest.raises(ProgramFailed) as failed:
         run_program("fetch", folder, new_keeper(), lambda events: None, env)
     return failed.value
@@ -129,26 +107,125 @@ def test_a_full_disk_is_not_the_hubs_fault() -> None:
     assert full.value.errno == errno.ENOSPC
 
 
-def test_a_stream_that_breaks_off_is_explained(tmp_path: Path) -> None:
-    (tmp_path / "train.jsonl").write_text('{"instruction": "Add.", "output": "2"}\n{"instruction": \n')
-    with pytest.raises(BadData, match=r"the data set .* cannot be loaded from the hub \(.*check its name"):
-        list(read_hub_rows(DatasetSpec(source=str(tmp_path))))
+# ------------------------------------------------------------------ data sets
+
+
+SECONDS = 20
+"""Longer than any of these may take; the libraries by themselves take more than 200 s for a hub that is silent."""
+
+
+def prepare(folder: Path, tiny_base: Path, endpoint: str, **data: Any) -> dict[str, Any]:
+    """Prepare a stage on the data set, as a worker does."""
+    spec = {
+        "job_id": "j",
+        "stage": {"name": "chat", "data": {"source": NAME, **data}, "max_seq_length": 256},
+        "seed": 1,
+        "model": str(tiny_base),
+        "tokenizer": str(tiny_base),
+        "model_name": "m",
+        "data_root": str(folder),
+        "files_root": str(folder),
+        "output": str(folder / "merged"),
+    }
+    write_json(folder / "spec.json", spec)
+    env = {"HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "0", "HF_HUB_ETAG_TIMEOUT": "2"}
+    return run_program("prepare", folder, new_keeper(), lambda events: None, env)
+
+
+def prepare_fails(folder: Path, tiny_base: Path, endpoint: str, **data: Any) -> ProgramFailed:
+    began = time.monotonic()
+    with pytest.raises(ProgramFailed) as failed:
+        prepare(folder, tiny_base, endpoint, **data)
+    assert time.monotonic() - began < SECONDS
+    return failed.value
 
 
 @pytest.mark.parametrize(
-    ("row", "form", "problem"),
+    ("status", "end", "says"),
     [
-        ('{"instruction": "Add.", "output": 3}', "auto", "row 1: output: must be text"),
-        (
-            '{"instruction": "Add.", "output": "2"}',
-            "xlam",
-            "row 1: is not in xlam form: it has no answers and no query; it is in alpaca form",
-        ),
+        (401, (Exit.FAILED, "hub_refused"), "check the name, and set HF_TOKEN"),
+        (403, (Exit.FAILED, "hub_refused"), "ask for access on its page"),
+        (404, (Exit.FAILED, "hub_refused"), "check the name and the revision"),
+        (500, (Exit.RETRY, "hub_unreachable"), "it answers 500"),
+        (503, (Exit.RETRY, "hub_unreachable"), "it answers 503"),
+        (0, (Exit.RETRY, "hub_unreachable"), "timed out"),
+        (None, (Exit.RETRY, "hub_unreachable"), "Connection refused"),
     ],
 )
-def test_a_bad_row_names_the_data_set_and_its_number(tmp_path: Path, row: str, form: str, problem: str) -> None:
-    (tmp_path / "train.jsonl").write_text(f"{row}\n")
-    spec = DatasetSpec.model_validate({"source": str(tmp_path), "format": form})
-    with pytest.raises(BadData) as bad:
-        list(read_hub_rows(spec))
-    assert bad.value.message.startswith(f"{tmp_path}, {problem}")
+def test_a_hub_that_gives_no_rows_is_said_at_once(
+    database: Services,
+    tmp_path: Path,
+    tiny_base: Path,
+    hub: Hub,
+    status: int | None,
+    end: tuple[Exit, str],
+    says: str,
+) -> None:
+    hub.status = status or 0
+    failure = prepare_fails(tmp_path, tiny_base, "http://127.0.0.1:1" if status is None else hub.url)
+    assert (failure.exit_code, failure.code) == end
+    assert "the data set 'owner/rows' cannot be loaded from the hub" in failure.message
+    assert says in failure.message
+    assert "\n" not in failure.message
+    assert not (tmp_path / "rows.arrow").exists()
+
+
+def test_a_model_is_not_waited_for_either(database: Services, tmp_path: Path, hub: Hub) -> None:
+    hub.status, began = 0, time.monotonic()
+    failure = fetch(tmp_path, hub.url, HF_HUB_ETAG_TIMEOUT="2", HF_HUB_DOWNLOAD_TIMEOUT="2")
+    assert (failure.exit_code, failure.code) == (Exit.RETRY, "hub_unreachable")
+    assert time.monotonic() - began < SECONDS
+
+
+def alpaca(count: int) -> bytes:
+    return b"".join(b'{"instruction": "Add %d.", "output": "2"}\n' % number for number in range(count))
+
+
+def test_a_data_set_is_read_at_its_commit_and_up_to_its_limit(
+    database: Services, tmp_path: Path, tiny_base: Path
+) -> None:
+    with serving({"train.jsonl": alpaca(50)}) as hub:
+        counts = prepare(tmp_path, tiny_base, hub.url, rows=7, revision="v1")
+    assert counts["rows_in"] == 7
+    assert hub.requests.count("/api/datasets/owner/rows/revision/v1") == 1
+    assert f"/datasets/owner/rows/resolve/{COMMIT}/train.jsonl" in hub.requests
+
+
+@pytest.mark.parametrize(
+    ("files", "data", "says"),
+    [
+        ({"train.jsonl": alpaca(3)}, {"revision": "v2"}, "it answers 404; check the name and the revision"),
+        ({"train.jsonl": alpaca(3)}, {"split": "test"}, "check its name, split and revision"),
+        ({}, {}, "check its name, split and revision"),
+        ({"train.jsonl": alpaca(3) + b'{"instruction": \n'}, {}, "check its name, split and revision"),
+        ({"train.jsonl": b'{"instruction": "Add.", "output": 3}\n'}, {}, "owner/rows, row 1: output: must be text"),
+        ({"train.jsonl": alpaca(3)}, {"format": "xlam"}, "owner/rows, row 1: is not in xlam form: it has no"),
+    ],
+)
+def test_a_data_set_that_cannot_be_used_says_why(
+    database: Services, tmp_path: Path, tiny_base: Path, files: dict[str, bytes], data: dict[str, Any], says: str
+) -> None:
+    with serving(files) as hub:
+        failure = prepare_fails(tmp_path, tiny_base, hub.url, **data)
+    assert says in failure.message
+    assert failure.exit_code != Exit.RETRY
+
+
+def test_a_folder_that_is_called_like_a_data_set_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "owner" / "rows").mkdir(parents=True)
+    (tmp_path / "owner" / "rows" / "train.jsonl").write_bytes(alpaca(3))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadData, match="also a folder here: name a file below DATA_ROOT"):
+        list(read_hub_rows(DatasetSpec(source=NAME)))
+
+
+def test_a_job_that_needs_the_hub_is_not_cut_off_from_it(tiny_base: Path) -> None:
+    def env(source: str, *, of_evaluation: bool = False) -> dict[str, str]:
+        body: dict[str, Any] = {"base_model": str(tiny_base), "stages": [{"name": "a", "data": {"source": source}}]}
+        if of_evaluation:
+            body["stages"][0]["data"]["source"] = "rows.jsonl"
+            body["evaluation"] = {"chat": {"source": source}}
+        return Artefacts("j", JobSpec.model_validate(body)).program_env()
+
+    assert env("rows.jsonl")["HF_HUB_OFFLINE"] == env("file-1")["HF_HUB_OFFLINE"] == "1"
+    assert "HF_HUB_OFFLINE" not in env(NAME) | env(NAME, of_evaluation=True)

@@ -30,10 +30,22 @@ def data_root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def mixed(data_root: Path, no_call: float, replay: float, seed: int = 1, join_rows: int = 1) -> list[Row]:
+def write_upload(root: Path, file_id: str, name: str, content: str) -> None:
+    (root / "files" / file_id).mkdir(parents=True)
+    (root / "files" / file_id / name).write_text(content)
+
+
+def mixed(
+    data_root: Path,
+    no_call: float,
+    replay: float,
+    seed: int = 1,
+    join_rows: int = 1,
+    sources: tuple[str, str] = ("tools.jsonl", "chat.jsonl"),
+) -> list[Row]:
     stage = StageSpec(
         name="tools",
-        data=DatasetSpec(source="tools.jsonl"),
+        data=DatasetSpec(source=sources[0]),
         join_rows=join_rows,
         no_call_fraction=no_call,
         replay_fraction=replay,
@@ -47,7 +59,7 @@ def mixed(data_root: Path, no_call: float, replay: float, seed: int = 1, join_ro
         model_name="n",
         data_root=str(data_root),
         files_root=str(data_root / "files"),
-        replay=DatasetSpec(source="chat.jsonl"),
+        replay=DatasetSpec(source=sources[1]),
         output="o",
     )
     return list(stage_rows(run))
@@ -79,3 +91,20 @@ def test_a_stages_own_rows_are_joined_and_the_mixed_ones_stay_apart(data_root: P
     rows = mixed(data_root, 0.2, 0.0, join_rows=5)
     assert len(rows) == 20
     assert [len(row.messages) for row in rows] == [10] * 16 + [2] * 4
+
+
+def test_uploaded_files_are_mixed_like_others(data_root: Path) -> None:
+    for file_id, name in (("file-1", "tools.jsonl"), ("file-2", "chat.jsonl")):
+        write_upload(data_root, file_id, name, (data_root / name).read_text())
+    assert mixed(data_root, 0.2, 0.1, sources=("file-1", "file-2")) == mixed(data_root, 0.2, 0.1)
+
+
+def test_a_row_of_an_uploaded_file_is_named_as_its_sender_knows_it(data_root: Path) -> None:
+    write_upload(data_root, "file-1", "mine.jsonl", "{}\n")
+    with pytest.raises(BadData, match=r"^mine\.jsonl, row 1"):
+        mixed(data_root, 0, 0, sources=("file-1", "chat.jsonl"))
+
+
+def test_an_uploaded_file_that_is_not_there_is_named(data_root: Path) -> None:
+    with pytest.raises(BadData, match="the uploaded file file-1 is not in the storage"):
+        mixed(data_root, 0, 0, sources=("file-1", "chat.jsonl"))

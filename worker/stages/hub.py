@@ -1,16 +1,19 @@
 """Rows and models of the public hub, by name; what it, or the way to it, refuses is said with what to do.
 
 A hub that cannot be reached, or is busy, may answer a later try; one that knows no such name, or keeps it from this
-machine, will not.
+machine, will not.  The libraries try each of their many requests for minutes, and some without a limit: so one request
+of ours comes first, and tells at once that the rest is pointless.
 """
 
-import re
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
-from huggingface_hub import HfApi, constants, snapshot_download
+from huggingface_hub import HfApi, constants, set_client_factory, snapshot_download
+from huggingface_hub.utils._http import default_client_factory
 
 from core.errors import BadData
 from core.rows import BadRows, RawRow, Row, convert_all
@@ -21,7 +24,6 @@ from worker.stages.run_dir import Exit, StageFailure
 # A RuntimeError is what hf_xet, which downloads large files, says of most things that go wrong on its way.
 _NETWORK = (ConnectionError, TimeoutError, httpx.TransportError, RuntimeError)
 _ERRORS = (*_NETWORK, OSError, ValueError, httpx.HTTPError)
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _REMEDIES = {
     401: "check the name, and set HF_TOKEN in the worker's environment if it is private or gated",
     403: "ask for access on its page of the hub, or set HF_TOKEN to the token of an account that has it",
@@ -39,15 +41,6 @@ def read_hub_rows(data: DatasetSpec, dropped: BadRows | None = None) -> Iterator
     return convert_all(raw_hub_rows(data), data.source, data.format, data.rows, dropped)
 
 
-def commit_of(data: DatasetSpec) -> str | None:
-    """The commit that a hub data set's revision means now; None when the hub does not say."""
-    if data.revision is not None and _COMMIT.fullmatch(data.revision):
-        return data.revision
-    with suppress(*_ERRORS):  # whoever reads the rows hears of it
-        return HfApi().dataset_info(data.source, revision=data.revision, timeout=10).sha
-    return None
-
-
 def fetch_model(name: str) -> str:
     """The local folder of a hub model's config, tokenizer and safetensors, downloaded once."""
     with _explained("model", name):
@@ -60,16 +53,48 @@ def fetch_tokenizer(name: str) -> str:
         return snapshot_download(name, allow_patterns=["*.json", "*.jinja", "*.txt"])
 
 
+def commit_of(data: DatasetSpec) -> str | None:
+    """The commit that the data set's revision stands for now, which pins all later requests to the same rows.
+
+    The request is one, and waits for HF_HUB_ETAG_TIMEOUT (10 s) at most.  Offline there is no asking.
+    """
+    if constants.HF_HUB_OFFLINE:
+        return data.revision
+    with _explained("data set", data.source):
+        return HfApi().dataset_info(data.source, revision=data.revision, timeout=constants.HF_HUB_ETAG_TIMEOUT).sha
+
+
 def _stream(data: DatasetSpec) -> Iterator[dict[str, Any]]:
+    if Path(data.source).exists():  # which `datasets` would read, wherever it lies
+        raise BadData(f"{data.source!r} is a name of the hub, but also a folder here: name a file below DATA_ROOT")
+    commit = commit_of(data)
     from datasets import load_dataset  # only here: its import takes a second that file jobs need not pay
 
+    if sys.modules.get("torch", sys) is None:
+        # What `worker.stages.without_torch` left for imports to find.  They are done, and `datasets`, while it streams,
+        # takes the mere name for torch itself.
+        del sys.modules["torch"]
     with _explained("data set", data.source):
-        yield from load_dataset(data.source, split=data.split, revision=data.revision, streaming=True)
+        yield from load_dataset(data.source, split=data.split, revision=commit, streaming=True)
+
+
+def _impatient_client() -> httpx.Client:
+    """What the hub's library talks through, with a limit for the requests that it lets wait for ever."""
+    client = default_client_factory()
+    hooks = client.event_hooks
+    client.event_hooks = {**hooks, "request": [*hooks["request"], _limit_time]}
+    return client
+
+
+def _limit_time(request: httpx.Request) -> None:
+    if request.extensions.get("timeout", {}).get("read") is None:
+        request.extensions["timeout"] = httpx.Timeout(constants.HF_HUB_DOWNLOAD_TIMEOUT).as_dict()
 
 
 @contextmanager
 def _explained(what: str, name: str) -> Iterator[None]:
     """Say what the errors of the hub's libraries mean; those of this machine go by unchanged."""
+    set_client_factory(_impatient_client)
     try:
         yield
     except _ERRORS as error:
@@ -81,7 +106,7 @@ def _explained(what: str, name: str) -> Iterator[None]:
 def hub_failure(what: str, name: str, error: Exception) -> StageFailure | BadData:
     """Whether another try may mend it, or what somebody has to do."""
     problem = f"the {what} {name!r} cannot be loaded from the hub"
-    said = f"{type(error).__name__}: {str(error)[:200]}"
+    said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     status = next((status for each in causes(error) if (status := _status(each)) is not None), None)
     if status is not None and (status >= 500 or status in (408, 429)):
         message = f"{problem}: it answers {status} ({said}); retry the job later"

@@ -27,6 +27,7 @@ _ROOT = Path(__file__).parents[2]
 _CODE = ("core/rows/**/*.py", "core/preparation.py", "worker/stages/*.py")
 _LIBRARIES = ("transformers", "tokenizers", "jinja2", "pyarrow")
 _TOKENIZER = re.compile(r"(?!.*\.index\.json$).*\.(json|jinja|txt|model)")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _OPTIONS = ("join_rows", "no_call_fraction", "replay_fraction", "max_seq_length", "too_long", "tool_prompt")
 
 
@@ -98,7 +99,8 @@ def _content(data: DatasetSpec, roots: Roots) -> str | None:
     """What tells the rows of a data set from any other's."""
     path = file_of(data, roots)
     if path is None:
-        return commit_of(data)
+        commit = commit_of(data)
+        return commit if commit is not None and _COMMIT.fullmatch(commit) else None
     if not path.is_file():
         return None
     before = path.stat()
