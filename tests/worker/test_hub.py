@@ -187,7 +187,7 @@ def test_a_data_set_is_read_at_its_commit_and_up_to_its_limit(
     with serving({"train.jsonl": alpaca(50)}) as hub:
         counts = prepare(tmp_path, tiny_base, hub.url, rows=7, revision="v1")
     assert counts["rows_in"] == 7
-    assert hub.requests.count("/api/datasets/owner/rows/revision/v1") == 1
+    assert "/api/datasets/owner/rows/revision/v1" in hub.requests
     assert f"/datasets/owner/rows/resolve/{COMMIT}/train.jsonl" in hub.requests
 
 
@@ -199,7 +199,7 @@ def test_a_data_set_is_read_at_its_commit_and_up_to_its_limit(
         ({}, {}, "check its name, split and revision"),
         ({"train.jsonl": alpaca(3) + b'{"instruction": \n'}, {}, "check its name, split and revision"),
         ({"train.jsonl": b'{"instruction": "Add.", "output": 3}\n'}, {}, "owner/rows, row 1: output: must be text"),
-        ({"train.jsonl": alpaca(3)}, {"format": "xlam"}, "owner/rows, row 1: is not in xlam form: it has no"),
+        ({"train.jsonl": alpaca(3)}, {"format": "xlam"}, "owner/rows: 3 of the 3 rows read are bad"),
     ],
 )
 def test_a_data_set_that_cannot_be_used_says_why(
