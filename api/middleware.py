@@ -3,8 +3,8 @@
 import logging
 import re
 import secrets
+import time
 
-import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -57,22 +57,22 @@ class RequestEdge:
 
 
 class BodyLimit:
-    """Refuses a body over the limit with 413: at its Content-Length, or at the first byte over it when chunked."""
+    """Refuses a body over the limit with 413: at its Content-Length, or at the first byte over it when chunked.
+
+    The paths that take uploads have a limit of their own (`api.uploads`).
+    """
 
     def __init__(self, app: ASGIApp, limit_bytes: int, upload_paths: tuple[str, ...] = ()) -> None:
         self.app = app
         self.limit_bytes = limit_bytes
         self.upload_paths = upload_paths
-        self.upload_app = LingeringClose(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in self.upload_paths:
             return await self.app(scope, receive, send)
-        if scope["path"] in self.upload_paths:  # they have a limit of their own (`api.uploads`)
-            return await self.upload_app(scope, receive, send)
         length = Headers(scope=scope).get("content-length", "")
         if length.isdigit() and int(length) > self.limit_bytes:
-            return await self._refuse(scope, receive, send)
+            return await self._refuse(receive, send)
         seen_bytes, answered = 0, False
 
         async def receive_within_limit() -> Message:
@@ -96,51 +96,22 @@ class BodyLimit:
             if answered:
                 raise
         if seen_bytes > self.limit_bytes and not answered:
-            await self._refuse(scope, receive, send)
+            await self._refuse(receive, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, receive: Receive, send: Send) -> None:
+        """Answer, then throw away what is still coming for a moment.
+
+        Closing at once would make the kernel reset the connection, and many clients would never see the answer.
+        """
         refusal = BodyTooLarge(f"the body is larger than the limit of {self.limit_bytes:,} bytes: send a smaller one")
-        await LingeringClose(render(refusal))(scope, receive, send)
-
-
-class LingeringClose:
-    """When an answer is there before the whole body is, throws away what is still coming for a moment.
-
-    Closing at once would make the kernel reset the connection, and many clients would never see the answer.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        is_read = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
-
-        async def receive_noting_the_end() -> Message:
-            nonlocal is_read
-            message = await receive()
-            is_read = not message.get("more_body", False)
-            return message
-
-        async def send_lingering(message: Message) -> None:
-            if is_read:
-                return await send(message)
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["connection"] = "close"
-            elif not message.get("more_body", False):
-                await send({**message, "more_body": True})
-                await _drop(receive)
-                message = {"type": "http.response.body"}
-            await send(message)
-
-        await self.app(scope, receive_noting_the_end, send_lingering)
-
-
-async def _drop(receive: Receive) -> None:
-    dropped_bytes = 0
-    with anyio.move_on_after(LINGER_S):
-        while dropped_bytes < LINGER_BYTES:
+        answer = render(refusal)
+        headers = [*answer.raw_headers, (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+        dropped_bytes, until = 0, time.monotonic() + LINGER_S
+        while dropped_bytes < LINGER_BYTES and time.monotonic() < until:
             message = await receive()
             dropped_bytes += len(message.get("body", b""))
-            if not message.get("more_body", False):
+            if not message.get("more_body"):
                 break
+        await send({"type": "http.response.body"})
