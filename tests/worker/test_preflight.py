@@ -80,7 +80,8 @@ def test_the_report_counts_rows_and_says_why_some_are_dropped(rows: str, tiny_ba
     prepared = report.stages[0].preparation
     assert prepared is not None
     assert (prepared.rows_in, prepared.rows, prepared.steps) == (120, 118, 8)
-    places = {reason: [str(place) for place in dropped.first] for reason, dropped in prepared.dropped.items()}
+    dropped = {reason: rows for reason, rows in prepared.dropped.items() if rows.count}
+    places = {reason: [str(place) for place in rows.first] for reason, rows in dropped.items()}
     assert places == {"too_long": ["rows.jsonl, row 118"], "nothing_trained": ["rows.jsonl, row 119"]}
     assert [str(place) for place in prepared.duplicates.first] == ["rows.jsonl, row 117"]
     assert 0 < prepared.trained_tokens < prepared.tokens
