@@ -32,12 +32,17 @@ class ParityCheck:
         self.record: ParityRecord | None = None
         self._version = version
 
+    @property
+    def is_due(self) -> bool:
+        """Whether a job made the model; a base was trained by others, on rows that nobody here knows."""
+        return self._version.made_by is not None
+
     async def render(self, control: EngineControl, name: str) -> None:
         """Prompts and calls, which a vLLM shows as soon as it has the version's tokenizer and template."""
-        if self._version.made_by is None:
-            return
+        made_by = self._version.made_by
+        assert made_by is not None, self._version
         try:
-            questions = await asyncio.to_thread(questions_of, *self._version.made_by)
+            questions = await asyncio.to_thread(questions_of, *made_by)
         except (OSError, ValueError) as error:
             self.record = not_checked(f"what its job kept to ask about cannot be read: {error}")
             return

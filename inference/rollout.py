@@ -13,9 +13,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from core.errors import Conflict, EngineFailed, ParityMismatch, ServiceError, UpstreamFailed
+from core.errors import Conflict, EngineFailed, ServiceError, UpstreamFailed
 from core.parity import ParityRecord
 from core.settings import Settings
 from inference.backend import Backend
@@ -139,11 +139,11 @@ class Rollout:
             return
         try:
             # While serving goes on: whatever can be exchanged in place has the tokenizer and template that is served.
-            with self._timed("parity_s"):
-                await self._parity.render(main.control, ENGINE_NAME)
+            await self._render(main, ENGINE_NAME)
             await self._begin_swapping()
-        except (ParityMismatch, Withdrawn):
-            await main.control.discard()
+        except ServiceError:
+            with suppress(ServiceError):  # of a vLLM that has just died there is nothing to discard
+                await main.control.discard()
             raise
         await self._swap(main)
 
@@ -278,9 +278,13 @@ class Rollout:
     async def _check_parity(self, backend: Backend) -> None:
         """ParityMismatch when the vLLM that has loaded the version would serve it otherwise than it was trained."""
         name = backend.target(self._new).engine_name
-        with self._timed("parity_s"):
-            await self._parity.render(backend.control, name)
-            await self._parity.stop(backend.control, name)
+        await self._render(backend, name)
+        await self._parity.stop(backend.control, name)
+
+    async def _render(self, backend: Backend, name: str) -> None:
+        if self._parity.is_due:
+            with self._timed("parity_s"):
+                await self._parity.render(backend.control, name)
 
     async def _start_again(self, main: Backend) -> None:
         """Start vLLM on what is live; the reconciler goes on trying when that fails."""

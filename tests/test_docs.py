@@ -11,6 +11,7 @@ import pytest
 from api.schemas.deployments import DeploymentRequest, DeploymentView
 from core.errors import JobRefused
 from core.job_warnings import Code
+from core.parity import Kind, Mismatch, ParityRecord, What
 from core.settings import Settings
 from core.spec import GateSpec, SplitSpec
 from core.states import DeploymentStatus, PreflightStatus
@@ -63,3 +64,9 @@ def test_every_status_and_field_of_a_deployment_is_explained() -> None:
     ours = {*DeploymentStatus, *DeploymentView.model_fields, *DeploymentRequest.model_fields}
     inner = {*SplitSpec.model_fields, *(f"gate.{name}" for name in GateSpec.model_fields)}
     assert ours | inner <= set(re.findall(r"`([a-z_.]+)`", page)) | {"id", "object", "status", "gate"}
+
+
+def test_every_field_and_kind_of_a_parity_record_is_explained() -> None:
+    page = (ROOT / "docs" / "parity.md").read_text(encoding="utf-8")
+    ours = {*ParityRecord.model_fields, *Mismatch.model_fields, *get_args(Kind), *get_args(What)}
+    assert ours <= set(re.findall(r"`([a-z_]+)`", page))

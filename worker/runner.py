@@ -229,9 +229,9 @@ class JobRun:
         self.keeper.write(lambda session: self.artefacts.register(session, self.lease, stage, canary, parity))
 
     def _check_parity(self) -> None:
-        """Whether every stage's rows are rendered as they will be served; ParityMismatch before anything is trained.
+        """Whether the rows of stages yet to be trained are rendered as they will be served; else ParityMismatch.
 
-        The record waits in the stage's folder for the stage's model.
+        A record waits in the stage's folder for the stage's model.
         """
         for stage in self.spec.stages:
             folder = self._folder(stage.name)
@@ -267,6 +267,7 @@ class JobRun:
             self.reporter.event("evaluation.skipped", message)
         else:
             self._deploy(stage, model_id, how)
+            self._check_parity()  # of what has yet to be trained: now a model of the base is live
             self._evaluate(stage, model_id)
 
     def _was_measured(self, stage: str) -> bool:

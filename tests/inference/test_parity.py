@@ -130,19 +130,7 @@ def test_real_conversations_of_many_turns_are_too(gateway: Gateway, tokenizer: P
         ),
         Row([{"role": "user", "content": "  two  \n", "name": "bob"}, SAYS], None),
     ],
-    ids=[
-        "bare tool",
-        "other order",
-        "strict",
-        "values",
-        "tags",
-        "accents",
-        "names",
-        "text",
-        "developer",
-        "result",
-        "no tools",
-    ],
+    ids=["bare", "order", "strict", "values", "tags", "accents", "names", "text", "developer", "result", "chat"],
 )
 def test_unusual_rows_are_rendered_and_read_as_trained(
     gateway: Gateway, tokenizer: PreTrainedTokenizerFast, row: Row

@@ -15,6 +15,7 @@ from core import deployments, jobs, preflights, runs
 from core.db import transaction
 from core.errors import LeaseLost
 from core.models import Deployment, Evaluation, Event, Job, Model
+from core.parity import ParityRecord
 from core.preflight_report import Report
 from core.runs import Lease
 from core.spec import JobSpec
@@ -113,6 +114,21 @@ def test_a_model_that_was_live_and_is_replaced_does_not_come_back_to_be_measured
     assert status_of(lease.job_id) == JobStatus.SUCCEEDED
     assert deployed() == [last, "newer"]
     assert events("evaluation.skipped") == [f"{last} is not measured: it was live, and newer has taken its place"]
+
+
+def test_a_model_gets_the_record_of_what_was_compared_before_it_was_trained() -> None:
+    lease = claimed(spec_of())
+    leave_all(lease.job_id, measured=["base", *STAGES])
+    found = ParityRecord(checked=True, served="base:b", rows=3, equal=3)
+    write_json(stage_dir(lease.job_id, "chat") / "run-1" / "parity.json", found.model_dump(mode="json"))
+    run_job(lease)
+    assert status_of(lease.job_id) == JobStatus.SUCCEEDED
+    with transaction() as session:
+        made = session.scalars(select(Model).where(Model.job_id == lease.job_id))
+        parity = {model.stage: model.parity for model in made}
+    assert ParityRecord.model_validate(parity["chat"]) == found
+    assert parity["tools"] is None
+    assert events("parity.checked") == events("parity.later") == []
 
 
 def test_another_machine_fetches_a_hub_model_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
