@@ -50,12 +50,12 @@ def holds_any(texts: set[str]) -> re.Pattern[str]:
     return re.compile(r"(?<![\w.])(?:" + "|".join(map(re.escape, longest_first)) + r")(?!\w|\.\w)")
 
 
-def train_rows(count: int, values: Values, forbidden: re.Pattern[str]) -> list[ToolRow]:
-    """Rows in sessions that offer the same tools, none with a held-out value in it."""
+def train_rows(count: int, values: Values, forbidden: re.Pattern[str], asked: set[str]) -> list[ToolRow]:
+    """Rows in sessions that offer the same tools, none with a held-out value in it or a question that is `asked`."""
     rows: list[ToolRow] = []
     while len(rows) < count:
         made = session(len(rows), values)
-        if not any(forbidden.search(row["query"]) for row in made):
+        if not any(row["query"] in asked or forbidden.search(row["query"]) for row in made):
             rows += made
     for row in rows:
         del row["kind"]
@@ -63,11 +63,14 @@ def train_rows(count: int, values: Values, forbidden: re.Pattern[str]) -> list[T
 
 
 def chat_rows(count: int, rng: Random, forbidden: re.Pattern[str]) -> list[ChatRow]:
-    """Conversations without a held-out value in them."""
+    """Conversations without a held-out value in them, each once."""
     rows: list[ChatRow] = []
+    seen: set[tuple[str, ...]] = set()
     while len(rows) < count:
         row = chat_row(rng, held_out=False)
-        if not any(forbidden.search(message["content"]) for message in row["messages"]):
+        said = tuple(message["content"] for message in row["messages"])
+        if said not in seen and not any(map(forbidden.search, said)):
+            seen.add(said)
             rows.append(row)
     return rows
 
@@ -82,7 +85,8 @@ def make(out_dir: Path, seed: int = 0, sizes: Sizes = Sizes()) -> None:
     held_out = of_mix(HELD_OUT_MIX, Values(Random(f"{seed}/held-out"), held_out=True, invented=0.0))
     invented = of_mix(INVENTED_MIX, Values(Random(f"{seed}/invented"), held_out=True, invented=1.0))
     values = {value for row in (*held_out, *invented) for value in argument_values(row)}
-    train = train_rows(sizes.tools_train, Values(Random(f"{seed}/train")), holds_any(values))
+    asked = {row["query"] for row in (*held_out, *invented)}
+    train = train_rows(sizes.tools_train, Values(Random(f"{seed}/train")), holds_any(values), asked)
     write_jsonl(out_dir / "tools.train.jsonl", train)
     write_jsonl(out_dir / "tools.heldout.jsonl", held_out)
     write_jsonl(out_dir / "tools.invented.jsonl", invented)
