@@ -206,7 +206,9 @@ def test_a_deleted_file_is_unknown_to_a_job(client: httpx.Client, base_model: Pa
 def test_a_file_in_another_form_than_the_job_says_is_refused(client: httpx.Client, base_model: Path) -> None:
     body = job_on(base_model, uploaded(client, rows_of(), "chat.jsonl")["id"])
     body["stages"][0]["data"]["format"] = "xlam"
-    assert "chat.jsonl, row 1" in error_of(client.post("/jobs", json=body), 422)["message"]
+    error = error_of(client.post("/jobs", json=body), 422)
+    assert (error["code"], error["param"]) == ("bad_data", "stages[0].data.source")
+    assert "chat.jsonl" in error["message"]
 
 
 @pytest.mark.parametrize("place", ["stage", "tools", "chat", "more_tools"])
