@@ -132,7 +132,7 @@ class Incoming:
 def unattended(folder: Path) -> Iterator[bool]:
     """Whether nobody is working on the folder; and nobody begins to while the block lasts."""
     try:
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:  # it has gone, or is no folder, and so none of ours
         yield False
         return

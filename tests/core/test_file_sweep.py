@@ -108,6 +108,8 @@ def test_what_is_not_ours_is_left_alone(tmp_path: Path) -> None:
     (files_root() / "note.txt").write_text("mine")
     (incoming_root() / "link").symlink_to(tmp_path)
     (tmp_path / "precious").write_text("mine")
+    make_old()  # the link's target
     sweep()
+    assert (incoming_root() / "link").is_symlink()
     assert (tmp_path / "precious").read_text() == "mine"
     assert (files_root() / "note.txt").exists()
