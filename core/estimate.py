@@ -94,6 +94,7 @@ def _stage(found: Found, number: int, stage: StageSpec, needs: Sequence[Need]) -
     return StageReport(
         name=stage.name,
         preparation=prepared,
+        masked_tokens=prepared.masked_tokens if prepared else None,
         steps=prepared.steps if prepared else None,
         trainable_parameters=trainable_parameters(found.exact, stage.lora) if found.exact else None,
         memory=[_memory(needs[number], backend, is_measured=prepared is not None) for backend in backends]

@@ -42,6 +42,7 @@ class StageReport(_Frozen):
 
     name: str
     preparation: Preparation | None = Field(description="counts of its rows; null where they could not be prepared")
+    masked_tokens: int | None = Field(description="tokens that are read and not learned")
     steps: int | None
     trainable_parameters: int | None = Field(description="exact; null where the model's sizes are not known")
     memory: list[MemoryReport] = Field(description="one for each backend; empty where the model is not known")

@@ -1,6 +1,7 @@
 """Preflights end to end below the api: claimed, looked into by the real program on the tiny base, reported, swept."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from core.settings import get_settings
 from core.spec import JobSpec
 from core.states import PreflightStatus
 from tests.conftest import Services, forget_settings
+from tests.waiting import wait_until
+from tests.worker.programs import endless_rows, program_of
 from worker import preflight
 
 WEATHER = {
@@ -133,6 +136,27 @@ def test_nothing_is_left_on_the_disk(rows: str, tiny_base: Path) -> None:
     ask(spec_on(tiny_base, rows))
     preflight.run_next()
     assert list((get_settings().storage_path / "preflights").iterdir()) == []
+
+
+def test_a_doorbell_begins_the_work_and_one_that_rings_meanwhile_is_not_missed(rows: str, tiny_base: Path) -> None:
+    first = ask(spec_on(tiny_base, rows))
+    preflight.begin()
+    wait_until(lambda: read(first).status == PreflightStatus.RUNNING, 20)
+    second = ask(spec_on(tiny_base, rows, batch_size=2))
+    preflight.begin()
+    wait_until(lambda: {read(one).status for one in (first, second)} == {PreflightStatus.SUCCEEDED}, 60)
+
+
+def test_the_program_of_a_cancelled_one_is_stopped(database: Services, tiny_base: Path) -> None:
+    endless_rows(database.data_root / "endless.jsonl")
+    first = ask(spec_on(tiny_base, "endless.jsonl"))
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(preflight.run_next)
+        program = program_of(get_settings().storage_path / "preflights" / first)
+        ask(spec_on(tiny_base, "other.jsonl"), supersedes=first)
+        assert working.result(20)
+    assert not program.is_running()
+    assert read(first).status == PreflightStatus.CANCELLED
 
 
 def test_one_that_takes_too_long_fails_and_says_so(rows: str, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
