@@ -62,7 +62,12 @@ def test_rows_are_counted_and_long_ones_dropped(tmp_path: Path, tiny_base: Path,
     long = {"messages": [GOOD["messages"][0], {"role": "assistant", "content": "word " * 400}]}
     run = stage_dir(tmp_path, tiny_base, *[json.dumps(GOOD)] * 20, json.dumps(long))
     counts = prepare(run, keeper)
-    assert (counts["rows_in"], counts["rows"], counts["too_long"], counts["steps"]) == (21, 20, 1, 2)
+    assert (counts["rows_in"], counts["rows"], counts["dropped"]["too_long"]["count"], counts["steps"]) == (
+        21,
+        20,
+        1,
+        2,
+    )
     assert counts["longest"] <= 256
     assert (run / "rows.arrow").exists()
 
