@@ -10,11 +10,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core import preflights
+from core import disk, preflights
 from core.db import transaction
 from core.errors import PreflightTimeout
 from core.memory import GIB
@@ -41,13 +41,13 @@ def look_into(claimed: Claimed) -> dict[str, Any]:
         return _run(claimed, folder)
 
 
-def sweep_folders(ids: Iterable[str]) -> None:
+def sweep_folders() -> None:
     """Remove what killed processes have left of preflights that are not open any more."""
-    root = get_settings().storage_path / "preflights"
-    open_ids = set(ids)
-    for folder in root.iterdir() if root.exists() else ():
-        if folder.name.split(".")[0] not in open_ids:
-            shutil.rmtree(folder, ignore_errors=True)
+    # Listed first: a preflight that begins after it was asked which are open must not lose its folder.
+    folders = list(disk.entries(get_settings().storage_path / "preflights"))
+    with transaction() as session:
+        open_ids = set(preflights.open_ids(session))
+    disk.delete([folder for folder in folders if folder.name.split(".")[0] not in open_ids])
 
 
 @contextlib.contextmanager

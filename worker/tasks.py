@@ -115,7 +115,6 @@ def _sweep() -> None:
         retention.sweep()
         with transaction() as session:
             preflights.sweep(session, get_settings().preflight_keep_days * 86_400)
-            open_ids = preflights.open_ids(session)
-        preflight_program.sweep_folders(open_ids)
+        preflight_program.sweep_folders()
     except Exception:
         log.exception("retention.failed")

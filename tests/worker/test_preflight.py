@@ -19,7 +19,7 @@ from core.states import PreflightStatus
 from tests.conftest import Services, forget_settings
 from tests.waiting import wait_until
 from tests.worker.programs import endless_rows, program_of
-from worker import preflight
+from worker import preflight, preflight_program
 
 WEATHER = {
     "type": "function",
@@ -183,6 +183,19 @@ def test_a_model_of_the_hub_that_cannot_be_reached_still_has_its_weights_counted
     assert [one["code"] for one in found.problems or []] == ["hub_unreachable"]
     assert [stage.trainable_parameters for stage in report.stages] == [29_933_568, 29_933_568]
     assert report.architecture_source == "published config"
+
+
+def test_what_a_killed_process_left_is_removed_and_what_is_at_work_stays(database: Services, tiny_base: Path) -> None:
+    at_work = ask(spec_on(tiny_base, "a.jsonl"))
+    root = get_settings().storage_path / "preflights"
+    for name in (f"{at_work}.token", "preflight-gone.token"):
+        (root / name / "chat").mkdir(parents=True)
+    preflight_program.sweep_folders()
+    assert [folder.name for folder in root.iterdir()] == [f"{at_work}.token"]
+    with transaction() as session:
+        session.execute(text("DELETE FROM preflights"))
+    preflight_program.sweep_folders()
+    assert list(root.iterdir()) == []
 
 
 def test_what_nobody_asks_for_any_more_is_swept(database: Services, tiny_base: Path) -> None:
