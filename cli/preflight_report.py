@@ -32,6 +32,7 @@ def _print_stages(console: Console, report: Report) -> None:
         "in evaluation": lambda stage: _rows(stage, "overlap"),
         "tokens": lambda stage: _count(stage, "tokens"),
         "learned": lambda stage: _count(stage, "trained_tokens"),
+        "masked": lambda stage: _number(stage["masked_tokens"]),
         "longest": lambda stage: _count(stage, "longest"),
         "steps": lambda stage: _number(stage["steps"]),
         "trainable weights": lambda stage: _number(stage["trainable_parameters"]),

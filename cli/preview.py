@@ -7,7 +7,7 @@ from rich.text import Text
 
 from core.preview import Piece, StagePreview
 
-_LEARNED, _READ, _SPECIAL = "bold green underline", "default", "reverse"
+_LEARNED, _READ, _SPECIAL = "bold green underline", "", "reverse"
 
 
 def print_preview(console: Console, preview: dict[str, Any], rows: int) -> None:
@@ -21,13 +21,18 @@ def print_preview(console: Console, preview: dict[str, Any], rows: int) -> None:
             about = f"{row.tokens} tokens, {row.trained_tokens} learned"
             console.print(f"\nRow {row.number}: {', '.join(row.shown_as)} ({about})", style="dim", highlight=False)
             if row.hidden_tokens:
-                console.print(f"[{row.hidden_tokens} tokens before these are not shown]", markup=False, style="dim")
+                console.print(
+                    f"[{row.hidden_tokens} tokens before these are not shown]",
+                    markup=False,
+                    highlight=False,
+                    style="dim",
+                )
             console.print(Text.assemble(*((_printable(piece.visible), _style(piece)) for piece in row.pieces())))
 
 
 def _style(piece: Piece) -> str:
     style = _LEARNED if piece.is_trained else _READ
-    return f"{style} {_SPECIAL}" if piece.is_special else style
+    return f"{style} {_SPECIAL}".strip() if piece.is_special else style
 
 
 def _printable(text: str) -> str:

@@ -6,11 +6,14 @@ from sqlalchemy.orm import Session
 
 from core.architecture import Architecture
 from core.durations import Span, history, phases_of
+from core.estimate import Found, Pace
 from core.memory import backend_of
 from core.models import Job
-from core.preflight_report import REFERENCE_CARDS, Found, Pace
 from core.states import JobStatus
 from core.training_time import computed_tokens_per_s, measured_tokens_per_s, training_span
+
+REFERENCE_CARDS = ("NVIDIA L4", "NVIDIA A100", "NVIDIA H100")
+"""Of these the time is computed where no worker is there."""
 
 
 def paces(session: Session, found: Found) -> list[Pace]:

@@ -23,6 +23,8 @@ from core.spec import JobSpec
 from core.states import PreflightStatus
 
 OPEN = (PreflightStatus.QUEUED, PreflightStatus.RUNNING)
+LEASE_S = 60.0
+"""A claim that was not renewed for so long is another's to take."""
 MOST_ATTEMPTS = 3
 """A preflight whose process was lost so often is given up."""
 _LOST = PreflightLost(
@@ -33,7 +35,7 @@ _LOST = PreflightLost(
 
 @dataclass(frozen=True)
 class Claimed:
-    """The right to end a preflight, until its time is up."""
+    """The right to end a preflight, for as long as it is renewed."""
 
     preflight_id: str
     spec: JobSpec
@@ -87,8 +89,8 @@ def preview_of(preflight: Preflight) -> list[dict[str, Any]]:
     return preflight.preview
 
 
-def claim(session: Session, limit_s: float) -> Claimed | None:
-    """Take the oldest preflight that nobody is at, for `limit_s`; None when there is none."""
+def claim(session: Session, lease_s: float = LEASE_S) -> Claimed | None:
+    """Take the oldest preflight that nobody is at; None when there is none."""
     session.execute(
         update(Preflight)
         .where(_is_free(), Preflight.attempt >= MOST_ATTEMPTS)
@@ -102,17 +104,18 @@ def claim(session: Session, limit_s: float) -> Claimed | None:
             status=PreflightStatus.RUNNING,
             attempt=Preflight.attempt + 1,
             token=uuid.uuid4(),
-            expires_at=func.now() + timedelta(seconds=limit_s),
+            expires_at=func.now() + timedelta(seconds=lease_s),
         )
         .returning(Preflight.id, Preflight.spec, Preflight.token)
     ).one_or_none()
     return None if row is None else Claimed(row.id, JobSpec.model_validate(row.spec), row.token)
 
 
-def is_held(session: Session, claimed: Claimed) -> bool:
-    """Whether the claim holds: it was not cancelled, and nobody else took it."""
-    query = select(Preflight.id).where(Preflight.id == claimed.preflight_id, Preflight.token == claimed.token)
-    return session.scalar(query) is not None
+def renew(session: Session, claimed: Claimed) -> bool:
+    """Hold the claim on; False when the preflight was cancelled, or somebody else has taken it."""
+    mine = update(Preflight).where(Preflight.id == claimed.preflight_id, Preflight.token == claimed.token)
+    renewed = session.execute(mine.values(expires_at=func.now() + timedelta(seconds=LEASE_S)).returning(Preflight.id))
+    return renewed.one_or_none() is not None
 
 
 def finish(

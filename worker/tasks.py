@@ -15,7 +15,7 @@ from core.db import transaction
 from core.errors import Conflict
 from core.queue import CLAIM, FORECAST, PREFLIGHT, REAP, RETAIN, RING, ring
 from core.settings import get_settings
-from worker import preflight, presence
+from worker import preflight, preflight_program, presence
 from worker.runner import run_job
 
 log = logging.getLogger(__name__)
@@ -115,8 +115,7 @@ def _sweep() -> None:
         retention.sweep()
         with transaction() as session:
             preflights.sweep(session, get_settings().preflight_keep_days * 86_400)
-            open_ids = preflights.open_ids(session)
-        preflight.sweep_folders(open_ids)
+        preflight_program.sweep_folders()
         file_sweep.sweep()
     except Exception:
         log.exception("retention.failed")

@@ -12,7 +12,8 @@ import redis
 
 from core import preflights
 from core.db import transaction
-from core.preflight_report import Found, Report, make
+from core.estimate import Found, make
+from core.preflight_report import Report
 from core.queue import OPS
 from core.spec import JobSpec
 from core.states import PreflightStatus
@@ -53,7 +54,7 @@ def end_next(status: PreflightStatus = PreflightStatus.SUCCEEDED, **found: Any) 
 
     def attempt() -> bool:
         with transaction() as session:
-            claimed = preflights.claim(session, 60)
+            claimed = preflights.claim(session)
             if claimed is None:
                 return False
             stored = {"report": report().model_dump(mode="json"), "preview": samples("hello"), **found}

@@ -7,14 +7,7 @@ import pytest
 from core.job_warnings import JobWarning, StageFacts, warnings_of
 from core.preparation import Preparation, RowPlace, Rows
 from core.spec import StageSpec
-
-SOUND: dict[str, Any] = {
-    "rows_in": 1000, "rows": 1000, "dropped": {}, "cut": Rows(), "duplicates": Rows(), "evaluation_rows": 100,
-    "overlap": Rows(), "kinds": {"own": 1000}, "no_call_unfilled": 0, "lengths": (), "tokens": 900_000,
-    "trained_tokens": 400_000, "longest": 1800, "longest_batch_tokens": 7200, "not_stopped": Rows(), "steps": 63,
-    "parity_rows": 64, "prepare_s": 1.0,
-}  # fmt: skip
-ROWS = {"count": 70, "first": [{"source": "a.jsonl", "row": row} for row in range(3, 10)]}
+from tests.core.counts import ROWS, SOUND
 
 
 def warned(stage: dict[str, Any] | None = None, data: dict[str, Any] | None = None, **facts: Any) -> list[JobWarning]:

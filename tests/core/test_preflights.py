@@ -21,9 +21,9 @@ def ask(spec: JobSpec = SPEC, supersedes: str | None = None) -> str:
         return preflights.ask(session, spec, supersedes=supersedes).id
 
 
-def claim(limit_s: float = 60) -> Claimed | None:
+def claim(lease_s: float = 60) -> Claimed | None:
     with transaction() as session:
-        return preflights.claim(session, limit_s)
+        return preflights.claim(session, lease_s)
 
 
 def end(claimed: Claimed, status: PreflightStatus = PreflightStatus.SUCCEEDED) -> bool:
@@ -58,7 +58,7 @@ def test_a_superseded_one_is_cancelled_and_what_comes_of_it_is_not_stored(databa
     assert claimed is not None
     second = ask(OTHER, supersedes=first)
     with transaction() as session:
-        assert not preflights.is_held(session, claimed)
+        assert not preflights.renew(session, claimed)
     assert not end(claimed)
     assert (read(first).status, read(second).status) == (PreflightStatus.CANCELLED, PreflightStatus.QUEUED)
 
@@ -74,7 +74,7 @@ def test_one_that_has_ended_is_not_cancelled(database: Services) -> None:
 
 def test_one_whose_process_is_lost_is_claimed_anew_and_the_late_comer_changes_nothing(database: Services) -> None:
     ask()
-    lost, again = claim(limit_s=-1), claim()
+    lost, again = claim(lease_s=-1), claim()
     assert lost is not None
     assert again is not None
     assert lost.preflight_id == again.preflight_id
@@ -83,7 +83,7 @@ def test_one_whose_process_is_lost_is_claimed_anew_and_the_late_comer_changes_no
 
 def test_one_that_is_lost_again_and_again_is_given_up(database: Services) -> None:
     preflight_id = ask()
-    assert all(claim(limit_s=-1) for _ in range(MOST_ATTEMPTS))
+    assert all(claim(lease_s=-1) for _ in range(MOST_ATTEMPTS))
     assert claim() is None
     found = read(preflight_id)
     assert found.status == PreflightStatus.FAILED

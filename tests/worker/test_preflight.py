@@ -1,6 +1,7 @@
 """Preflights end to end below the api: claimed, looked into by the real program on the tiny base, reported, swept."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from core.settings import get_settings
 from core.spec import JobSpec
 from core.states import PreflightStatus
 from tests.conftest import Services, forget_settings
-from worker import preflight
+from tests.waiting import wait_until
+from tests.worker.programs import endless_rows, program_of
+from worker import preflight, preflight_program
 
 WEATHER = {
     "type": "function",
@@ -135,6 +138,27 @@ def test_nothing_is_left_on_the_disk(rows: str, tiny_base: Path) -> None:
     assert list((get_settings().storage_path / "preflights").iterdir()) == []
 
 
+def test_a_doorbell_begins_the_work_and_one_that_rings_meanwhile_is_not_missed(rows: str, tiny_base: Path) -> None:
+    first = ask(spec_on(tiny_base, rows))
+    preflight.begin()
+    wait_until(lambda: read(first).status == PreflightStatus.RUNNING, 20)
+    second = ask(spec_on(tiny_base, rows, batch_size=2))
+    preflight.begin()
+    wait_until(lambda: {read(one).status for one in (first, second)} == {PreflightStatus.SUCCEEDED}, 60)
+
+
+def test_the_program_of_a_cancelled_one_is_stopped(database: Services, tiny_base: Path) -> None:
+    endless_rows(database.data_root / "endless.jsonl")
+    first = ask(spec_on(tiny_base, "endless.jsonl"))
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(preflight.run_next)
+        program = program_of(get_settings().storage_path / "preflights" / first)
+        ask(spec_on(tiny_base, "other.jsonl"), supersedes=first)
+        assert working.result(20)
+    assert not program.is_running()
+    assert read(first).status == PreflightStatus.CANCELLED
+
+
 def test_one_that_takes_too_long_fails_and_says_so(rows: str, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNESMITH_PREFLIGHT_TIMEOUT_S", "1.1")
     forget_settings()
@@ -159,6 +183,19 @@ def test_a_model_of_the_hub_that_cannot_be_reached_still_has_its_weights_counted
     assert [one["code"] for one in found.problems or []] == ["hub_unreachable"]
     assert [stage.trainable_parameters for stage in report.stages] == [29_933_568, 29_933_568]
     assert report.architecture_source == "published config"
+
+
+def test_what_a_killed_process_left_is_removed_and_what_is_at_work_stays(database: Services, tiny_base: Path) -> None:
+    at_work = ask(spec_on(tiny_base, "a.jsonl"))
+    root = get_settings().storage_path / "preflights"
+    for name in (f"{at_work}.token", "preflight-gone.token"):
+        (root / name / "chat").mkdir(parents=True)
+    preflight_program.sweep_folders()
+    assert [folder.name for folder in root.iterdir()] == [f"{at_work}.token"]
+    with transaction() as session:
+        session.execute(text("DELETE FROM preflights"))
+    preflight_program.sweep_folders()
+    assert list(root.iterdir()) == []
 
 
 def test_what_nobody_asks_for_any_more_is_swept(database: Services, tiny_base: Path) -> None:
