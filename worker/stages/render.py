@@ -8,13 +8,12 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-from jinja2 import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from core.errors import BadData
 from core.rows import Row
+from worker.stages.answers import Answers, Text, render
 from worker.stages.pieces import Encoded, PieceEncoder
 
 IGNORED = -100
@@ -51,27 +50,20 @@ class Rendered:
         return sum(end - start for start, end in self.learned)
 
 
-@dataclass(frozen=True)
-class _Text:
-    """A rendered row as text, and where its learned answers stand: (message, first character, behind the last)."""
-
-    row: Row
-    text: str
-    answers: tuple[tuple[int, int, int], ...]
-
-
 class Renderer:
     """Renders and tokenises rows with one tokenizer."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
         self.tokenizer = tokenizer
         self.encoder = PieceEncoder(tokenizer)
-        turn_end = tokenizer.convert_tokens_to_ids(TURN_END)
-        self.stop_ids = {turn_end, tokenizer.eos_token_id} - {None, tokenizer.unk_token_id}
+        known = tokenizer.get_vocab()
+        stops = frozenset(stop for stop in (TURN_END, tokenizer.eos_token) if stop in known)
+        self.answers = Answers(tokenizer, stops)
+        self.stop_ids = {known[stop] for stop in stops}
 
     def render(self, rows: Sequence[Row]) -> list[Rendered]:
         """The rows as ids; BadData at the first whose template cannot be rendered, or split into prompt and answer."""
-        texts = [self._text(row) for row in rows]
+        texts = [self.answers.find(row) for row in rows]
         encoded = self.encoder.encode([text.text for text in texts])
         return [self._rendered(text, each) for text, each in zip(texts, encoded, strict=True)]
 
@@ -79,12 +71,7 @@ class Renderer:
         """Whether every answer that is learned ends with a token that ends the turn."""
         return all(rendered.ids[end - 1] in self.stop_ids for _, end in rendered.learned)
 
-    def _text(self, row: Row) -> _Text:
-        text = _render(self.tokenizer, row, len(row.messages))
-        learned = [i for i, m in enumerate(row.messages) if m["role"] == "assistant" and m.get("weight", 1)]
-        return _Text(row, text, tuple((i, *_answer_span(self.tokenizer, row, i, text)) for i in learned))
-
-    def _rendered(self, text: _Text, encoded: Encoded) -> Rendered:
+    def _rendered(self, text: Text, encoded: Encoded) -> Rendered:
         learned = []
         for index, start, end in text.answers:
             first = self.encoder.tokens_before(encoded, start)
@@ -127,12 +114,12 @@ def _renderer(tokenizer: PreTrainedTokenizerFast) -> Renderer:
 
 def prompt_ids(tokenizer: PreTrainedTokenizerFast, row: Row, index: int) -> list[int]:
     """The ids that a server feeds to the model to get message `index`."""
-    return _whole_ids(tokenizer, _render(tokenizer, row, index, add_generation_prompt=True))
+    return _whole_ids(tokenizer, render(tokenizer, row, index, add_generation_prompt=True))
 
 
 def check_parity(tokenizer: PreTrainedTokenizerFast, row: Row, tokens: Tokens) -> None:
     """BadData unless the ids are those of the whole text, and every learned answer follows what a server prompts."""
-    if _whole_ids(tokenizer, _render(tokenizer, row, len(row.messages)))[: len(tokens.input_ids)] != tokens.input_ids:
+    if _whole_ids(tokenizer, render(tokenizer, row, len(row.messages)))[: len(tokens.input_ids)] != tokens.input_ids:
         raise BadData(
             f"{row.origin}: its ids, found piece by piece, differ from those of its whole text: the tokenizer joins "
             "what stands apart in all other texts that were tried; leave the row out"
@@ -150,29 +137,3 @@ def check_parity(tokenizer: PreTrainedTokenizerFast, row: Row, tokens: Tokens) -
 def _whole_ids(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     return ids
-
-
-def _render(tokenizer: PreTrainedTokenizerFast, row: Row, count: int, **options: Any) -> str:
-    tools: list[Any] | None = row.tools
-    try:
-        rendered = tokenizer.apply_chat_template(row.messages[:count], tools=tools, tokenize=False, **options)
-    except (TemplateError, LookupError, TypeError, ValueError) as error:
-        where = "messages" if count == len(row.messages) else f"messages[:{count}]"
-        raise BadData(
-            f"{row.origin}: {where}: the chat template cannot render them ({type(error).__name__}: {error}); mend or "
-            "leave out the row, or use a model whose template takes it"
-        ) from error
-    assert isinstance(rendered, str)
-    return rendered
-
-
-def _answer_span(tokenizer: PreTrainedTokenizerFast, row: Row, index: int, text: str) -> tuple[int, int]:
-    """Where an answer stands in the rendered text: behind its prompt, up to and with the end-of-turn token."""
-    prompt = _render(tokenizer, row, index, add_generation_prompt=True)
-    through = text if index + 1 == len(row.messages) else _render(tokenizer, row, index + 1)
-    if not text.startswith(through) or not through.startswith(prompt):
-        raise BadData(
-            f"{row.origin}: messages[{index}]: the chat template renders this answer differently once later messages "
-            "follow; train on rows that end with it, or use a model whose template keeps the history unchanged"
-        )
-    return len(prompt), len(through.rstrip("\n"))

@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain, islice
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 
 from core.errors import ServiceError
 from core.preparation import DropReason, Kind
@@ -29,8 +29,9 @@ from worker.stages.tool_prompt import as_prompted
 from worker.stages.truncate import cut_left
 
 Chunk = RowChunk | RawChunk
-FIRST_CHUNKS = 16
-"""Done in this process before others are started."""
+WARM_UP_CHUNK, FIRST_CHUNKS = 4, 24
+"""Before this one the further processes' libraries begin to load; after so many, those processes begin to work."""
+_START_METHOD = "forkserver"
 PARITY_ROWS = 64
 """So many of the first rows are checked to be prompted in training as they will be in serving."""
 
@@ -132,7 +133,9 @@ class Tokenising:
 def tokenised(chunks: Iterator[Chunk], task: Task, processes: int) -> Iterator[Batch]:
     """All chunks as batches, in order.  An error is that of the first row that has one."""
     here = Tokenising(task, PARITY_ROWS)
-    for chunk in islice(chunks, FIRST_CHUNKS if processes > 1 else None):
+    for number, chunk in enumerate(islice(chunks, FIRST_CHUNKS if processes > 1 else None)):
+        if number == WARM_UP_CHUNK and processes > 1:
+            _load_ahead()
         yield here(chunk)
     for chunk in chunks:
         yield from _by_processes(chain([chunk], chunks), task, processes)
@@ -141,8 +144,7 @@ def tokenised(chunks: Iterator[Chunk], task: Task, processes: int) -> Iterator[B
 def _by_processes(chunks: Iterator[Chunk], task: Task, processes: int) -> Iterator[Batch]:
     """The batches in the order of the chunks, of which a few more are read than processes are at work."""
     waiting: deque[Future[Batch]] = deque()
-    # Not forked: a copy of a process that has threads may wait for ever for one that it does not have.
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _start, (task,))
+    pool = ProcessPoolExecutor(processes, get_context(_START_METHOD), _start, (task,))
     try:
         while True:
             chunk, error = _next(chunks)
@@ -159,6 +161,15 @@ def _by_processes(chunks: Iterator[Chunk], task: Task, processes: int) -> Iterat
         raise StageFailure(Exit.OUT_OF_MEMORY, "out_of_memory", message) from broken
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _load_ahead() -> None:
+    """Load the libraries of the further processes, once for all of them, in a process that they are forked from.
+
+    They are not forked from this one: a copy of a process with threads may wait for ever for one that it lacks.
+    """
+    get_context(_START_METHOD).set_forkserver_preload(["worker.stages.without_torch", __name__])
+    forkserver.ensure_running()
 
 
 def _next(chunks: Iterator[Chunk]) -> tuple[Chunk | None, Exception | None]:
