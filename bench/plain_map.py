@@ -21,7 +21,7 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
 
     def text_of(row: dict[str, Any]) -> dict[str, str]:
-        tools = None
+        tools: list[Any] | None = None
         messages = row.get("messages")
         if messages is None:
             calls = [{"type": "function", "function": call} for call in json.loads(row["answers"])]

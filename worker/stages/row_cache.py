@@ -59,6 +59,7 @@ def fetch(cache: Path, key: str, target: Path, stage: StageSpec) -> Preparation 
         os.utime(entry)  # used now: the sweep lets others go first
     except (FileNotFoundError, ValidationError, json.JSONDecodeError):
         target.unlink(missing_ok=True)
+        shutil.rmtree(entry, ignore_errors=True)  # or no whole one could take its place
         return None
     # The rest of the stage is no part of the key.
     now = {"steps": stage.steps(preparation.rows), "cached": True}
