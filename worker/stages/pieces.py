@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast
 _LINES = re.compile(r"(?<=\n)(?=\S)")
 _ENDS = ("x", "1", "}", ">", "'", " ", "é", "漢", "😀", "\r", "\n", "")
 _STARTS = ("x", "X", "1", "{", '"', "'s", "<", "_", "-", "#", "(", "é", "漢", "😀", "\u0301", "\u2581", "|")
-_LONGEST_KEPT, _KEPT, _OVERHEAD = 4096, 1_500_000, 200
+_LONGEST_KEPT, _KEPT, _OVERHEAD = 4096, 1_000_000, 200
 """Characters of the longest piece that is remembered, and of all in one of the two generations; each counts as some
 more, which is about what it takes besides."""
 

@@ -18,7 +18,7 @@ from typing import Any
 from core.rows import Row
 
 Tools = list[dict[str, Any]]
-LENDERS = 2048
+LENDERS = 1000
 """So many lists of tools are looked through for each question; more make no search better."""
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
