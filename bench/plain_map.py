@@ -28,7 +28,7 @@ def main() -> None:
             tools = [{"type": "function", "function": tool} for tool in json.loads(row["tools"])]
             answer = {"role": "assistant", "content": "", "tool_calls": calls}
             messages = [{"role": "user", "content": row["query"]}, answer]
-        return {"text": tokenizer.apply_chat_template(messages, tools=tools, tokenize=False)}
+        return {"text": str(tokenizer.apply_chat_template(messages, tools=tools, tokenize=False))}
 
     def ids_of(row: dict[str, Any]) -> dict[str, list[int]]:
         ids: list[int] = tokenizer(row["text"], truncation=True, max_length=max_length)["input_ids"]

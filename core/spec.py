@@ -97,6 +97,11 @@ class StageSpec(Spec):
         description="what becomes of longer rows: the job is refused, or they are dropped, or cut from the left by "
         "whole turns, where the system prompt, the tools and the last answer stay; each is counted",
     )
+    packing: bool | Literal["auto"] = Field(
+        "auto",
+        description="whether a micro-batch is one sequence of its rows, kept apart, instead of rows that are padded; "
+        "auto: what the GPU is faster with; never on a CPU",
+    )
     tool_prompt: ToolPrompt = Field(
         "template",
         description="how tools are offered: by the model's chat template, or as JSON text in the system prompt",

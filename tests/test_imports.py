@@ -36,6 +36,11 @@ ALLOWED: dict[str, set[str]] = {
     "migrations": {"alembic", "core", "sqlalchemy"},
     # Starts the servers as the launcher does, the api with its storing left out, and the gateway with a stub for vLLM.
     "bench": SHARED | WEB | {"api", "cli", "core", "httptools", "inference", "uvloop"},
+    # They run the worker's programs by hand, and what they are compared with.
+    "bench/preparing.py": {"core", "worker"},
+    "bench/useful_tokens.py": {"core", "worker"},
+    "bench/one_way.py": TRAINING | {"core", "worker"},
+    "bench/plain_map.py": TRAINING,
     # They make model folders.
     "bench/memory_models.py": {"cli", "torch", "transformers"},
     "bench/successors.py": {"cli", "safetensors", "torch"},

@@ -18,8 +18,9 @@ from transformers import PreTrainedTokenizerFast
 _LINES = re.compile(r"(?<=\n)(?=\S)")
 _ENDS = ("x", "1", "}", ">", "'", " ", "é", "漢", "😀", "\r", "\n", "")
 _STARTS = ("x", "X", "1", "{", '"', "'s", "<", "_", "-", "#", "(", "é", "漢", "😀", "\u0301", "\u2581", "|")
-_LONGEST_KEPT, _KEPT = 4096, 2_000_000
-"""Characters of the longest piece, and of all pieces, that are remembered (twice, as there are two generations)."""
+_LONGEST_KEPT, _KEPT, _OVERHEAD = 4096, 1_000_000, 200
+"""Characters of the longest piece that is remembered, and of all in one of the two generations; each counts as some
+more, which is about what it takes besides."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class PieceEncoder:
         if len(piece) > _LONGEST_KEPT:
             return
         self._new[piece] = ids
-        self._kept += len(piece)
+        self._kept += len(piece) + _OVERHEAD
         if self._kept > _KEPT:
             self._new, self._old, self._kept = {}, self._new, 0
 

@@ -109,7 +109,12 @@ def load(spec: StageRun) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
 def config(spec: StageRun, checkpoints: Path) -> SFTConfig:
     """The trainer's settings for the stage."""
     stage = spec.stage
+    # Left unset, Unsloth takes what is faster for the model, the GPU and the rows; on a CPU it cannot pack.
+    packing: dict[str, Any] = {}
+    if torch.cuda.is_available() and stage.packing != "auto":
+        packing["padding_free"] = stage.packing
     return SFTConfig(
+        **packing,
         output_dir=str(checkpoints),
         per_device_train_batch_size=stage.batch_size,
         gradient_accumulation_steps=stage.gradient_accumulation_steps,
@@ -147,6 +152,7 @@ def device(model: PreTrainedModel, trainer: Trainer) -> dict[str, Any]:
         "compute": str(model.dtype).removeprefix("torch."),
         "optimizer": trainer.args.optim,
         "gradient_checkpointing": "unsloth" if cuda else "off",
+        "packing": bool(getattr(trainer.data_collator, "padding_free", False)),
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "versions": {"torch": torch.__version__, "unsloth": unsloth.__version__},
     }

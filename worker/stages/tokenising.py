@@ -5,6 +5,7 @@ done here: only many rows are worth the second that a further process needs to s
 """
 
 import os
+import threading
 from array import array
 from collections import deque
 from collections.abc import Iterator
@@ -13,11 +14,10 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain, islice
-from multiprocessing import forkserver, get_context
+from multiprocessing import forkserver, get_context, parent_process
 
 from core.errors import ServiceError
 from core.preparation import DropReason, Kind
-from core.processes import die_with_parent
 from core.rows import Problem, Row
 from core.spec import TooLong, ToolPrompt
 from worker.stages.mix import RowChunk
@@ -186,9 +186,20 @@ _tokenising: Tokenising | None = None
 
 def _start(task: Task) -> None:
     global _tokenising
-    die_with_parent()
+    threading.Thread(target=_end_with_program, daemon=True).start()
     os.putenv("TOKENIZERS_PARALLELISM", "false")  # there are as many processes as cores
     _tokenising = Tokenising(task)
+
+
+def _end_with_program() -> None:
+    """Wait until the program that this process works for is gone, and end; it may have been killed.
+
+    The kernel's own signal would come with the end of the server that this was forked from, which waits for this one.
+    """
+    program = parent_process()
+    assert program is not None
+    program.join()
+    os._exit(1)
 
 
 def _work(chunk: Chunk) -> Batch:

@@ -10,7 +10,7 @@ question in another language than the tools, or one that means a tool without an
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from random import Random
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from core.rows import Row
 
 Tools = list[dict[str, Any]]
-LENDERS = 4096
+LENDERS = 1000
 """So many lists of tools are looked through for each question; more make no search better."""
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -51,7 +51,7 @@ def stem(word: str) -> str:
     return word[:_STEM]
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=2000)
 def stems(text: str) -> frozenset[str]:
     """The words of content in a text, as they are compared."""
     words = (word.lower() for word in _WORD.findall(_CAMEL.sub(" ", text)))
@@ -77,45 +77,56 @@ def question_of(row: Row) -> str:
 
 
 class Lenders:
-    """Lists of tools to borrow, with the words of each: finds one without a tool that fits, wherever there is one."""
+    """Lists of tools to borrow: finds one without a tool that fits, wherever there is one."""
 
     def __init__(self, lists: Iterable[Tools]) -> None:
+        self._lists, self._tools = _Index(), _Index()
+        for tools in lists:
+            if tools:
+                words = [stems_of_tool(tool) for tool in tools]
+                self._lists.add(tools, words)
+                for tool, its in zip(tools, words, strict=True):
+                    self._tools.add([tool], [its])
+
+    def unfitting(self, question: str, rng: Random) -> Tools | None:
+        """A list none of whose tools fits; else one tool alone that does not; None when every tool fits."""
+        if not _is_latin(question):
+            return None
+        asked = stems(question)
+        return self._lists.without(asked, rng) or self._tools.without(asked, rng)
+
+
+class _Index:
+    """Different lists of tools by the words in them."""
+
+    def __init__(self) -> None:
         self._lists: list[Tools] = []
+        self._seen: set[str] = set()
         self._having: dict[str, int] = {}
-        """For each stem the lists with it, as the bits of a number."""
+        """For each word the lists with it, as the bits of a number."""
         self._unjudged = 0
         """The lists with a tool that has no word of content, the same way."""
-        seen: set[str] = set()
-        for tools in lists:
-            if tools and (key := repr(tools)) not in seen:
-                seen.add(key)
-                self._add(tools)
 
-    def _add(self, tools: Tools) -> None:
-        bit, words = 1 << len(self._lists), [stems_of_tool(tool) for tool in tools]
+    def add(self, tools: Tools, words: list[frozenset[str]]) -> None:
+        """Add a list whose tools have these words, unless it is there."""
+        key = repr(tools)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        bit = 1 << len(self._lists)
         self._unjudged |= bit if not all(words) else 0
         for word in frozenset().union(*words):
             self._having[word] = self._having.get(word, 0) | bit
         self._lists.append(tools)
 
-    def unfitting(self, question: str, rng: Random) -> Tools | None:
-        """A list none of whose tools fits; else what does not fit of some list; None when every tool fits."""
-        if not _is_latin(question):
-            return None
+    def without(self, words: frozenset[str], rng: Random) -> Tools | None:
+        """Any of the lists that have none of the words."""
         fitting = self._unjudged
-        for word in stems(question):
+        for word in words:
             fitting |= self._having.get(word, 0)
-        free = [number for number in range(len(self._lists)) if not fitting >> number & 1]
-        if free:
-            return self._lists[rng.choice(free)]
-        for tools in _shuffled(self._lists, rng):
-            if some := [tool for tool in tools if not fits(tool, question)]:
-                return some
-        return None
-
-
-def _shuffled(lists: Sequence[Tools], rng: Random) -> Iterator[Tools]:
-    return (lists[number] for number in rng.sample(range(len(lists)), len(lists)))
+        bits = bin((1 << len(self._lists)) - 1 & ~fitting)[:1:-1]
+        free = [number for number, bit in enumerate(bits) if bit == "1"]
+        return self._lists[rng.choice(free)] if free else None
 
 
 def _is_latin(text: str) -> bool:
