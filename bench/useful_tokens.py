@@ -74,6 +74,7 @@ def _prepare(folder: Path, name: str, join_rows: int) -> None:
         tokenizer=base,
         model_name="bench",
         data_root=str(folder),
+        files_root=str(folder / "files"),
         output=output,
     )
     (folder / name).mkdir()
