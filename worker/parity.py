@@ -4,6 +4,7 @@ That needs a vLLM with the job's tokenizer and template: one that serves the bas
 there is none, or it cannot be asked, the check waits for the model's first deployment (`inference.rollout`).
 """
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,8 +14,11 @@ from pydantic import ValidationError
 from core.errors import ParityMismatch
 from core.parity import ParityRecord, load, not_checked
 from core.settings import get_settings
+from core.storage import read_json, write_json
 from worker.lease import LeaseKeeper
+from worker.report import Reporter
 
+_RECORD = "parity.json"
 TIMEOUT_S = 60.0
 """A second or two is usual; a gateway whose vLLM sleeps or starts would keep us waiting for nothing."""
 
@@ -23,11 +27,32 @@ class NotAsked(Exception):
     """Why the gateway could not be asked."""
 
 
-class ParityBeforeTraining:
-    """The check of one run's stages."""
+def recorded(folder: Path) -> ParityRecord | None:
+    """The record in a stage's run directory."""
+    file = folder / _RECORD
+    return ParityRecord.model_validate(read_json(file)) if file.exists() else None
 
-    def __init__(self, keeper: LeaseKeeper) -> None:
-        self.keeper, self.job_id = keeper, keeper.lease.job_id
+
+class ParityBeforeTraining:
+    """The check of one run's stages; its record waits in the stage's folder for the stage's model."""
+
+    def __init__(self, keeper: LeaseKeeper, reporter: Reporter) -> None:
+        self.keeper, self.reporter, self.job_id = keeper, reporter, keeper.lease.job_id
+
+    def check_all(self, folders: dict[str, Path], find_served: Callable[[], str | None]) -> None:
+        """Check the stages, by name and run directory, that were neither trained nor checked yet; ParityMismatch."""
+        for stage, folder in folders.items():
+            known = recorded(folder)
+            if (folder / "sft.json").exists() or (known is not None and known.checked):
+                continue
+            record = self.check(stage, folder, find_served())
+            write_json(folder / _RECORD, record.model_dump(mode="json"))
+            if record.checked:
+                message = f"vLLM renders and reads all {record.rows} sampled answers of {stage} as trained"
+                self.reporter.event("parity.checked", message, {"stage": stage, "served": record.served})
+            else:
+                message = f"The rendering of {stage} is checked when its model goes live: {record.why}"
+                self.reporter.event("parity.later", message, {"stage": stage})
 
     def check(self, stage: str, folder: Path, served: str | None) -> ParityRecord:
         """What the vLLM that serves `served` makes of the stage's rows; ParityMismatch when it is something else.

@@ -14,23 +14,21 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from core import jobs, preflights, runs
+from core import jobs, runs
 from core.errors import LeaseLost, ServiceError, UpstreamFailed
-from core.events import add_event
-from core.parity import ParityRecord
-from core.preparation import Preparation
 from core.retention import stage_ended
 from core.runs import Lease
 from core.settings import get_settings
 from core.spec import DeploySpec, JobSpec, StageSpec
 from core.states import STOPPING, JobStatus
 from core.storage import read_json, stage_dir, write_json
+from worker import job_preflight
 from worker.artefacts import Artefacts
+from worker.job_preflight import Prepared
 from worker.lease import LeaseKeeper, Stopped
 from worker.live import LiveModel
 from worker.micro_batch import halved
-from worker.parity import ParityBeforeTraining
-from worker.preflight import base_architecture, report_of
+from worker.parity import ParityBeforeTraining, recorded
 from worker.program import ProgramFailed, run_program
 from worker.report import Reporter
 from worker.sharing import SharedGpu
@@ -46,7 +44,6 @@ PASSING = {
 }
 """Ends of a stage program that another try may mend: it said so, others stopped it (as a kernel short of memory), or a
 driver or a native library fell over."""
-PARITY = "parity.json"
 END_PATIENCE_S = 2
 """A run that was asked to stop waits so long for Postgres to say how it ended; then its lease runs out."""
 Ending = Callable[[Session], None]
@@ -109,7 +106,7 @@ class JobRun:
         self.reporter = Reporter(keeper)
         self.artefacts = Artefacts(self.lease.job_id, spec, adjustments)
         self.live = LiveModel(keeper)
-        self.parity = ParityBeforeTraining(keeper)
+        self.parity = ParityBeforeTraining(keeper, self.reporter)
         self.gpu = SharedGpu(keeper, self.reporter)
 
     def run(self) -> None:
@@ -160,31 +157,9 @@ class JobRun:
 
     def _store_preflight(self) -> None:
         folders = {stage.name: self._folder(stage.name) for stage in self.spec.stages}
-        if not all((folder / "preview.json").exists() for folder in folders.values()):
-            return  # prepared before there were preflights
-        found = {name: Preparation.model_validate(read_json(path / "prepare.json")) for name, path in folders.items()}
-        preview = [{"stage": name, "rows": read_json(path / "preview.json")} for name, path in folders.items()]
-        architecture = base_architecture(self.artefacts.base_path)
-
-        def store(session: Session) -> None:
-            runs.hold(session, self.lease)
-            report = report_of(session, self.spec, architecture, found)
-            is_new = preflights.store_of_job(
-                session, self.lease.job_id, self.spec, report.model_dump(mode="json"), preview
-            )
-            for warning in report.warnings if is_new else ():
-                data = {"code": warning.code, "param": warning.param}
-                add_event(
-                    session,
-                    self.lease.job_id,
-                    "preflight.warning",
-                    warning.message,
-                    self.lease.attempt,
-                    level="warning",
-                    data=data,
-                )
-
-        self.keeper.write(store)
+        prepared = Prepared.read(folders, self.artefacts.base_path)
+        if prepared is not None:
+            self.keeper.write(lambda session: job_preflight.store(session, self.lease, self.spec, prepared))
 
     def _prepare(self, stage: StageSpec) -> None:
         self._write_spec(stage)
@@ -224,28 +199,13 @@ class JobRun:
         return True
 
     def _register(self, stage: StageSpec, canary: dict[str, Any] | None) -> None:
-        file = self._folder(stage.name) / PARITY
-        parity = ParityRecord.model_validate(read_json(file)) if file.exists() else None
+        parity = recorded(self._folder(stage.name))
         self.keeper.write(lambda session: self.artefacts.register(session, self.lease, stage, canary, parity))
 
     def _check_parity(self) -> None:
-        """Whether the rows of stages yet to be trained are rendered as they will be served; else ParityMismatch.
-
-        A record waits in the stage's folder for the stage's model.
-        """
-        for stage in self.spec.stages:
-            folder = self._folder(stage.name)
-            if (folder / "sft.json").exists() or _was_checked(folder / PARITY):
-                continue
-            served = self.live.with_tokenizer_of(self.artefacts.base_id)
-            record = self.parity.check(stage.name, folder, served)
-            write_json(folder / PARITY, record.model_dump(mode="json"))
-            if record.checked:
-                message = f"vLLM renders and reads all {record.rows} sampled answers of {stage.name} as trained"
-                self.reporter.event("parity.checked", message, {"stage": stage.name, "served": record.served})
-            else:
-                message = f"The rendering of {stage.name} is checked when its model goes live: {record.why}"
-                self.reporter.event("parity.later", message, {"stage": stage.name})
+        """Whether the rows of stages yet to be trained are rendered as they will be served; else ParityMismatch."""
+        folders = {stage.name: self._folder(stage.name) for stage in self.spec.stages}
+        self.parity.check_all(folders, lambda: self.live.with_tokenizer_of(self.artefacts.base_id))
 
     def _measure_base(self) -> None:
         """Measure the base model before anything else, unless another model is live: users come first."""
@@ -308,7 +268,3 @@ class JobRun:
         now = self.keeper.write(lambda session: runs.move(session, self.lease, status, stage=stage))
         if now in STOPPING:
             raise Stopped(f"the job is {now}")
-
-
-def _was_checked(file: Path) -> bool:
-    return file.exists() and ParityRecord.model_validate(read_json(file)).checked
