@@ -68,8 +68,10 @@ def _stream(data: DatasetSpec) -> Iterator[dict[str, Any]]:
     if Path(data.source).exists():  # which `datasets` would read, wherever it lies
         raise BadData(f"{data.source!r} is a name of the hub, but also a folder here: name a file below DATA_ROOT")
     commit = commit_of(data)
-    from datasets import load_dataset  # only here: its import takes a second that file jobs need not pay
+    from datasets import config, load_dataset  # only here: its import takes a second that file jobs need not pay
 
+    # Each read is tried six times below that already, which takes a minute and a half with a hub that is silent.
+    config.STREAMING_READ_MAX_RETRIES = config.STREAMING_OPEN_MAX_RETRIES = 2
     if sys.modules.get("torch", sys) is None:
         # What `worker.stages.without_torch` left for imports to find.  They are done, and `datasets`, while it streams,
         # takes the mere name for torch itself.
@@ -79,7 +81,7 @@ def _stream(data: DatasetSpec) -> Iterator[dict[str, Any]]:
 
 
 def _impatient_client() -> httpx.Client:
-    """What the hub's library talks through, with a limit for the requests that it lets wait for ever."""
+    """What the hub's library talks through; some of its requests would wait for a minute, and others for ever."""
     client = default_client_factory()
     hooks = client.event_hooks
     client.event_hooks = {**hooks, "request": [*hooks["request"], _limit_time]}
@@ -87,8 +89,9 @@ def _impatient_client() -> httpx.Client:
 
 
 def _limit_time(request: httpx.Request) -> None:
-    if request.extensions.get("timeout", {}).get("read") is None:
-        request.extensions["timeout"] = httpx.Timeout(constants.HF_HUB_DOWNLOAD_TIMEOUT).as_dict()
+    limit_s, given = float(constants.HF_HUB_DOWNLOAD_TIMEOUT), request.extensions.get("timeout", {})
+    phases = ("connect", "read", "write", "pool")
+    request.extensions["timeout"] = {phase: min(given.get(phase) or limit_s, limit_s) for phase in phases}
 
 
 @contextmanager
