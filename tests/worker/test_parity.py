@@ -13,6 +13,7 @@ from tests.conftest import Services, forget_settings
 from tests.worker.programs import new_keeper
 from tests.worker.training import run_directory, run_to_end
 from worker.parity import ParityBeforeTraining
+from worker.report import Reporter
 from worker.stages.parity import sample
 from worker.stages.render import IGNORED, tokenize
 from worker.stages.run_dir import Exit
@@ -91,7 +92,7 @@ def test_preparing_leaves_them_in_the_run_directory(tmp_path: Path) -> None:
 
 
 def test_without_a_model_of_the_base_nobody_is_asked(database: Services, tmp_path: Path) -> None:
-    record = ParityBeforeTraining(new_keeper()).check("chat", tmp_path, None)
+    record = ParityBeforeTraining(keeper := new_keeper(), Reporter(keeper)).check("chat", tmp_path, None)
     assert (record.checked, record.why) == (False, "no model of this base was live before training")
 
 
@@ -100,7 +101,7 @@ def test_a_gateway_that_cannot_be_asked_leaves_the_check_to_the_deployment(
     tokenizer: PreTrainedTokenizerFast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeper = new_keeper()
-    check = ParityBeforeTraining(keeper)
+    check = ParityBeforeTraining(keeper, Reporter(keeper))
     assert "nothing to ask about" in (check.check("chat", tmp_path, "base").why or "")
     save(tmp_path, sample(tokenizer, [Row([asks(), TEXT], None)], 512))
     assert (tmp_path / FILE).exists()
