@@ -85,7 +85,8 @@ def _one(case: Case, base: Path, run: Path, baseline: int) -> dict[str, Any]:
     answer = " ".join(["blue"] * case.words)
     rows = [_row(f"Say {number}", answer) for number in range(2 * case.batch_size)]
     (run / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    folders = {"model": str(base), "tokenizer": str(base), "data_root": str(run), "output": str(run / "merged")}
+    folders = {"model": str(base), "tokenizer": str(base), "data_root": str(run), "files_root": str(run / "files")}
+    folders["output"] = str(run / "merged")
     spec = {"job_id": "bench", "model_name": "bench", "seed": 1, "stage": stage.model_dump(mode="json"), **folders}
     write_json(run / "spec.json", spec)
     _output([sys.executable, "-m", "worker.stages.prepare", str(run)])

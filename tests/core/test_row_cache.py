@@ -20,7 +20,12 @@ def cache(database: Services) -> Iterator[Path]:
     folder = row_cache.folder()
     assert folder is not None
     folder.mkdir(parents=True, exist_ok=True)
+    _empty(folder)
     yield folder
+    _empty(folder)
+
+
+def _empty(folder: Path) -> None:
     for entry in [*disk.entries(folder), *disk.entries(retention.trash())]:
         disk.delete([entry])
 

@@ -65,7 +65,7 @@ def test_a_run_that_should_stop_can_still_write() -> None:
 
 
 def test_a_silent_postgres_does_not_save_the_program_from_the_end_of_the_lease(tmp_path: Path) -> None:
-    keeper = new_keeper(lease_s=4, heartbeat_s=0.2)
+    keeper = new_keeper(lease_s=6, heartbeat_s=0.2)
     with waiting_program(tmp_path, keeper) as waiting:
         server = wait_until(lambda: server_of(keeper), 20)
         os.kill(server, signal.SIGSTOP)

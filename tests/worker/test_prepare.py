@@ -36,7 +36,12 @@ def prepared(folder: Path, processes: int = 1, run: dict[str, Any] | None = None
     fields = {"name": "chat", "data": {"source": "rows.jsonl"}, "max_seq_length": 256, **stage}
     base = str(TINY_BASE)
     spec = {"job_id": "j", "stage": fields, "seed": 1, "model": base, "tokenizer": base, "model_name": "m"}
-    spec |= {"data_root": str(folder), "output": str(folder / "merged"), **(run or {})}
+    spec |= {
+        "data_root": str(folder),
+        "files_root": str(folder / "files"),
+        "output": str(folder / "merged"),
+        **(run or {}),
+    }
     return prepare(StageRun.model_validate(spec), folder / "rows.arrow", processes, lambda rows: None)
 
 

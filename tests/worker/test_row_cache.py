@@ -38,7 +38,12 @@ def prepared(tmp_path: Path, name: str, base: Path, data: Path, **stage: Any) ->
     run.mkdir()
     fields = {"name": "chat", "data": {"source": "rows.jsonl"}, "max_seq_length": 128, **stage}
     spec = {"job_id": "j", "stage": fields, "seed": 1, "model": str(base), "tokenizer": str(base), "model_name": "m"}
-    spec |= {"data_root": str(data), "output": str(tmp_path / "o"), "row_cache": str(tmp_path / "cache")}
+    spec |= {
+        "data_root": str(data),
+        "files_root": "f",
+        "output": str(tmp_path / "o"),
+        "row_cache": str(tmp_path / "cache"),
+    }
     (run / "spec.json").write_text(StageRun.model_validate(spec).model_dump_json())
     main(RunDir(run))
     return Preparation.model_validate_json((run / "prepare.json").read_bytes())
@@ -83,7 +88,7 @@ def test_data_that_cannot_be_read_twice_has_no_key(tmp_path: Path, base: Path, d
     os.mkfifo(data / "rows.jsonl")
     fields = {"name": "chat", "data": {"source": "rows.jsonl"}}
     spec = {"job_id": "j", "stage": fields, "seed": 1, "model": "m", "tokenizer": str(base), "model_name": "m"}
-    spec |= {"data_root": str(data), "output": "o"}
+    spec |= {"data_root": str(data), "files_root": "f", "output": "o"}
     assert row_cache.key_of(StageRun.model_validate(spec)) is None
 
 
