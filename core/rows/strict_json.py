@@ -63,14 +63,36 @@ def kind_of(value: Any) -> str:
 
 
 def check_scalars(value: Any, field: str) -> None:
-    """`check_scalar` for every text and number in a value."""
+    """`check_scalar` for every text and number in a value; what each is called is only made up where one is wrong."""
+    if not _all_fit(value):
+        _find_misfit(value, field)
+
+
+def _all_fit(value: Any) -> bool:
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            if "\0" in one:
+                return False
+        elif isinstance(one, dict):
+            left += one
+            left += one.values()
+        elif isinstance(one, list):
+            left += one
+        elif isinstance(one, float) and not math.isfinite(one):
+            return False
+    return True
+
+
+def _find_misfit(value: Any, field: str) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
             check_scalar(key, f"the key {key!r} in {field or 'the row'}")
-            check_scalars(inner, f"{field}.{key}".lstrip("."))
+            _find_misfit(inner, f"{field}.{key}".lstrip("."))
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            check_scalars(inner, f"{field}[{number}]")
+            _find_misfit(inner, f"{field}[{number}]")
     else:
         check_scalar(value, field)
 
