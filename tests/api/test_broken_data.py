@@ -185,14 +185,14 @@ def parquet(rows: list[dict[str, Any]]) -> bytes:
     return bytes(sink.getvalue())
 
 
-BOMB = gzip.compress((json.dumps({"instruction": "x" * 1_000_000, "output": "y"}).encode() + b"\n") * 60)
+BOMB = gzip.compress((json.dumps({"instruction": "x" * 1_000_000, "output": "y"}).encode() + b"\n") * 60, mtime=0)
 FILES: dict[str, tuple[str, bytes, str]] = {
     "no rows": ("data.jsonl", b"\n", "data.jsonl holds no rows"),
     "CSV": ("data.jsonl", b"instruction,output\na,b\n", "data.jsonl is no JSON but looks like CSV (row 1 begins"),
     "UTF-16": ("data.jsonl", json.dumps(GOOD).encode("utf-16"), "data.jsonl is text in UTF-16: convert it to UTF-8"),
     "a zip archive": ("data.json", b"PK\x03\x04...", "data.json is a zip archive: unpack it"),
     "a zip bomb": ("data.jsonl.gz", BOMB, "data.jsonl.gz unpacks to more than 50,000,000 bytes"),
-    "gzip cut off": ("data.json.gz", gzip.compress(b"[{}, {}]")[:-9], "data.json.gz is a broken gzip file"),
+    "gzip cut off": ("data.json.gz", gzip.compress(b"[{}, {}]", mtime=0)[:-9], "data.json.gz is a broken gzip file"),
     "Parquet cut off": ("data.parquet", parquet([GOOD])[:-9], "data.parquet is a broken Parquet file"),
     "a list cut off": ("data.json", b'[{"messages": [', "data.json is not valid JSON: the file ends within row 1"),
     "unknown form": ("data.jsonl", b'{"text": "a"}', "data.jsonl, row 1: has the keys text, which fit no known form"),
