@@ -17,10 +17,6 @@ from core import db
 from core.models import Base
 
 ADMIN_KEY = "test-admin-key"
-WHOLE_SYSTEMS = ("tests/e2e/", "tests/faults/test_cases.py", "tests/cli/test_up.py")
-"""Files that start everything as `tunesmith up` does; two that do so at once would find the same ports free."""
-LONGEST_FIRST = (*WHOLE_SYSTEMS, "tests/inference/", "tests/worker/", "tests/api/", "tests/cli/")
-"""Two processes take one group of tests after the other; one that is long must not be the last."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +29,6 @@ class Services:
     data_root: Path
     admin_key: str
     env: dict[str, str]
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files in the order in which they are to begin, and keep together what one process has to run in turn."""
-    items.sort(key=lambda item: next((i for i, path in enumerate(LONGEST_FIRST) if item.nodeid.startswith(path)), 99))
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group("systems" if file.startswith(WHOLE_SYSTEMS) else file))
 
 
 def forget_settings() -> None:
