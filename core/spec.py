@@ -141,6 +141,11 @@ class EvaluationSpec(Spec):
     max_tokens: int = Field(192, ge=1, le=8192, description="longest answer; one that reaches it did not stop")
     concurrency: int = Field(16, ge=1, le=256)
 
+    def data_sets(self) -> Iterator[DatasetSpec]:
+        """Every data set that the models are measured on."""
+        yield from (data for data in (self.tools, self.chat) if data is not None)
+        yield from self.more_tools.values()
+
 
 class GateSpec(Spec):
     """How a new model waits for the answers that are under way, while new requests are held back."""
@@ -239,9 +244,7 @@ class JobSpec(Spec):
     def data_sets(self) -> Iterator[DatasetSpec]:
         """Every data set of the job: those of the stages, in order, then what the models are measured on."""
         yield from (stage.data for stage in self.stages)
-        evaluation = self.evaluation
-        yield from (data for data in (evaluation.tools, evaluation.chat) if data is not None)
-        yield from evaluation.more_tools.values()
+        yield from self.evaluation.data_sets()
 
     @property
     def file_ids(self) -> list[str]:

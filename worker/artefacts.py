@@ -14,7 +14,7 @@ from core.machine import has_gpu
 from core.memory import GIB
 from core.parity import ParityRecord
 from core.settings import get_settings
-from core.spec import DatasetSpec, EvaluationSpec, JobSpec, StageSpec
+from core.spec import JobSpec, StageSpec
 from core.storage import model_location, read_json, resolve
 from worker.base_model import base_id
 from worker.stages.evaluate_run import EvaluationRun
@@ -58,7 +58,7 @@ class Artefacts:
             data_root=str(get_settings().data_root.resolve()),
             files_root=str(files_root()),
             replay=before.data if before else None,
-            evaluation=_held_out(self.spec.evaluation),
+            evaluation=tuple(self.spec.evaluation.data_sets()),
             row_cache=str(cache) if (cache := row_cache.folder()) else None,
             output=str(resolve(model_location(self.job_id, stage.name))),
             memory_limit_bytes=_host_memory_limit(),
@@ -122,12 +122,6 @@ class Artefacts:
         if self.spec.base_is_path and not any(data.is_on_hub for data in self.spec.data_sets()):
             env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
         return env
-
-
-def _held_out(evaluation: EvaluationSpec) -> tuple[DatasetSpec, ...]:
-    """All data sets that the job's models are measured on."""
-    named = (evaluation.tools, *evaluation.more_tools.values(), evaluation.chat)
-    return tuple(data for data in named if data is not None)
 
 
 def _host_memory_limit() -> int | None:

@@ -119,6 +119,17 @@ def test_held_out_values_never_occur_in_training_rows(made: Path, name: str) -> 
                 assert not re.search(rf"(?<![\w.]){re.escape(value)}(?!\w|\.\w)", text), value
 
 
+def test_no_question_of_the_evaluation_is_trained_on(made: Path) -> None:
+    asked = {row["query"] for name in ("tools.heldout", "tools.invented") for row in read(made, name)}
+    assert not asked & {row["query"] for row in read(made, "tools.train")}
+
+
+def test_no_chat_is_there_twice(made: Path) -> None:
+    lines = (made / "chat.train.jsonl").read_text(encoding="utf-8").splitlines()
+    chats = [json.dumps(json.loads(line)["messages"]) for line in lines]
+    assert len(set(chats)) == len(chats)
+
+
 def all_wordings() -> list[Wordings]:
     tables = [*vars(wordings).values(), *vars(plain).values()]
     both = [ways for _, ways in wordings.BOTH.values()]

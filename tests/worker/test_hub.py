@@ -18,7 +18,7 @@ from tests.worker.hubs import COMMIT, NAME, Hub, serving
 from tests.worker.programs import new_keeper
 from worker.artefacts import Artefacts
 from worker.program import ProgramFailed, run_program
-from worker.stages.hub import _explained, hub_failure, read_hub_rows
+from worker.stages.hub import _explained, hub_failure, raw_hub_rows
 from worker.stages.run_dir import Exit, StageFailure
 
 
@@ -216,7 +216,7 @@ def test_a_folder_that_is_called_like_a_data_set_is_not_read(tmp_path: Path, mon
     (tmp_path / "owner" / "rows" / "train.jsonl").write_bytes(alpaca(3))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadData, match="also a folder here: name a file below DATA_ROOT"):
-        list(read_hub_rows(DatasetSpec(source=NAME)))
+        list(raw_hub_rows(DatasetSpec(source=NAME)))
 
 
 def test_a_job_that_needs_the_hub_is_not_cut_off_from_it(tiny_base: Path) -> None:

@@ -92,7 +92,8 @@ def test_preparing_leaves_them_in_the_run_directory(tmp_path: Path) -> None:
 
 
 def test_without_a_model_of_the_base_nobody_is_asked(database: Services, tmp_path: Path) -> None:
-    record = ParityBeforeTraining(keeper := new_keeper(), Reporter(keeper)).check("chat", tmp_path, None)
+    keeper = new_keeper()
+    record = ParityBeforeTraining(keeper, Reporter(keeper)).check("chat", tmp_path, None)
     assert (record.checked, record.why) == (False, "no model of this base was live before training")
 
 

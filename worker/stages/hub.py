@@ -16,7 +16,7 @@ from huggingface_hub import HfApi, constants, set_client_factory, snapshot_downl
 from huggingface_hub.utils._http import default_client_factory
 
 from core.errors import BadData
-from core.rows import BadRows, RawRow, Row, convert_all
+from core.rows import RawRow
 from core.spec import DatasetSpec
 from worker.stages.failures import causes, is_out_of_memory, is_out_of_space
 from worker.stages.run_dir import Exit, StageFailure
@@ -34,11 +34,6 @@ _REMEDIES = {
 def raw_hub_rows(data: DatasetSpec) -> Iterator[RawRow]:
     """The rows of a hub data set as they come, streamed and numbered from 1."""
     return enumerate(_stream(data), 1)
-
-
-def read_hub_rows(data: DatasetSpec, dropped: BadRows | None = None) -> Iterator[Row]:
-    """The first `data.rows` rows of a hub data set, converted; bad ones are refused, or counted there."""
-    return convert_all(raw_hub_rows(data), data.source, data.format, data.rows, dropped)
 
 
 def fetch_model(name: str) -> str:

@@ -50,8 +50,9 @@ def main(run: RunDir) -> None:
     if cache and key and not found and row_cache.key_of(spec) == key:  # else the data changed while it was read
         row_cache.keep(cache, key, temporary, preparation)
     temporary.replace(run.path / "rows.arrow")
-    write_preview(run.path, spec.tokenizer)
-    parity.save(run.path, sample(load_tokenizer(spec.tokenizer), first_rows(spec, ROWS), spec.stage.max_seq_length))
+    tokenizer = load_tokenizer(spec.tokenizer)
+    write_preview(run.path, tokenizer)
+    parity.save(run.path, sample(tokenizer, first_rows(spec, ROWS), spec.stage.max_seq_length))
     run.finish("prepare", preparation.model_dump(mode="json"))
 
 

@@ -13,16 +13,16 @@ from transformers import PreTrainedTokenizerFast
 
 from core.preview import SAMPLES, TOKENS_SHOWN, PreviewRow
 from core.storage import write_json
-from worker.stages.render import IGNORED, load_tokenizer
+from worker.stages.render import IGNORED
 
 _LOOKED_AT = 400
 _OF_A_KIND = 2
 _CALL, _TOOLS = "<tool_call>", "<tools>"  # as the Hermes form has them, which the served parser reads
 
 
-def write_preview(folder: Path, tokenizer: str) -> None:
-    """Write `preview.json` beside the `rows.arrow` of a run directory; `tokenizer` is the model's folder."""
-    rows = preview(folder / "rows.arrow", load_tokenizer(tokenizer))
+def write_preview(folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Write `preview.json` beside the `rows.arrow` of a run directory."""
+    rows = preview(folder / "rows.arrow", tokenizer)
     write_json(folder / "preview.json", [row.model_dump(mode="json") for row in rows])
 
 
