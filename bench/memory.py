@@ -2,8 +2,8 @@
 
 Every case is a real run of the stage programs: `prepare` over rows of one length, then a few steps of `sft`, whose
 resident memory the kernel keeps the maximum of.  Both figures are counted above what the libraries take once they are
-imported, which would flatter the smaller cases.  The models are the tiny base, and larger ones of the same family with
-random weights, made for the occasion.  The last line is JSON.
+imported: that would flatter the smaller cases, and differs from machine to machine.  The models are the tiny base, and
+larger ones of the same family with random weights, made for the occasion.  The last line is JSON.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from typing import Any
 
 from cli.migrate import PROJECT
 from core.architecture import from_config
-from core.memory import MIB, longest_batch, training_memory
+from core.memory import CPU_LIBRARIES, MIB, longest_batch, training_memory
 from core.spec import StageSpec
 from core.storage import read_json, write_json
 
@@ -96,7 +96,7 @@ def _one(case: Case, base: Path, run: Path, baseline: int) -> dict[str, Any]:
     assert architecture is not None
     batch = longest_batch(stage, prepared["rows"], prepared["longest"])
     predicted = training_memory(stage, architecture, batch, "cpu").total
-    error = (predicted - peak) / (peak - baseline)
+    error = (predicted - CPU_LIBRARIES) / (peak - baseline) - 1
     settings = {"model": case.model, "rows": batch.rows, "longest": batch.longest, "r": case.r}
     figures = {"predicted_mib": round(predicted / MIB), "measured_mib": round(peak / MIB), "error": round(error, 3)}
     return {**settings, "load_in_4bit": case.load_in_4bit, **figures}
