@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.stages.scores import Answer, grade, rate, summarise, wilson
+from worker.stages.scores import Answer, grade, summarise
 
 
 def said(*calls: tuple[str, object], content: str = "", finish: str = "stop") -> Answer:
@@ -60,15 +60,3 @@ def test_summary_separates_call_rows_from_the_others() -> None:
     assert scores["function_name_and_args_accuracy"]["value"] == 0.5
     assert scores["no_call_accuracy"]["n"] == 1
     assert scores["by_kind"]["one"]["n"] == 2
-
-
-def test_wilson_agrees_with_published_values() -> None:
-    # 81 of 263: Newcombe 1998, table I, method 3.
-    low, high = wilson(81, 263)
-    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
-    low, high = wilson(0, 20)
-    assert (round(low, 4), round(high, 4)) == (0.0, 0.1611)
-
-
-def test_a_rate_of_nothing_is_none() -> None:
-    assert rate([]) is None

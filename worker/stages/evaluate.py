@@ -19,11 +19,12 @@ from openai import APIError, AsyncOpenAI, BadRequestError
 
 from core.errors import BadData
 from core.rows import Row
+from core.significance import rate
 from core.storage import read_json
 from worker.stages.evaluate_run import EvaluationRun
 from worker.stages.render import IGNORED, load_tokenizer, tokenize
 from worker.stages.run_dir import Exit, RunDir, StageFailure, run_program
-from worker.stages.scores import Answer, Graded, grade, rate, summarise
+from worker.stages.scores import Answer, Graded, grade, summarise
 from worker.stages.sources import source_rows
 from worker.stages.wire import wire
 

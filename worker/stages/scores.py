@@ -1,12 +1,11 @@
 """Grading answers: calls by name and by every argument, knowing when not to call, and intervals for all of it."""
 
 import json
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Z95 = 1.959963984540054
+from core.significance import rate
 
 
 @dataclass(frozen=True)
@@ -70,24 +69,6 @@ def summarise(rows: Sequence[Graded]) -> dict[str, Any]:
         "stop_rate": rate(row.stopped for row in rows),
         "by_kind": by_kind,
     }
-
-
-def rate(outcomes: Iterable[bool]) -> dict[str, Any] | None:
-    """`{"value", "n", "low", "high"}`: a share with its 95% Wilson interval, or None without any outcome."""
-    values = list(outcomes)
-    if not values:
-        return None
-    low, high = wilson(sum(values), len(values))
-    share = sum(values) / len(values)
-    return {"value": round(share, 4), "n": len(values), "low": round(low, 4), "high": round(high, 4)}
-
-
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """The 95% score interval of a proportion (Wilson 1927), which also holds near 0 and 1."""
-    share, z2 = successes / n, Z95 * Z95
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _canonical(calls: Iterable[tuple[str, Any]]) -> list[str]:

@@ -1,0 +1,29 @@
+"""The rows in Postgres: the truth about projects, jobs, files, models, deployments and how well models do."""
+
+from core.models.base import Base
+from core.models.evaluation import Evaluation, EvaluationAnswer
+from core.models.files import File, JobInput
+from core.models.jobs import Event, Job, Metric, Pause, Phase, Run
+from core.models.preflights import Preflight
+from core.models.projects import Project, Worker
+from core.models.serving import Deployment, DeploymentKey, Model
+
+__all__ = [
+    "Base",
+    "Deployment",
+    "DeploymentKey",
+    "Evaluation",
+    "EvaluationAnswer",
+    "Event",
+    "File",
+    "Job",
+    "JobInput",
+    "Metric",
+    "Model",
+    "Pause",
+    "Phase",
+    "Preflight",
+    "Project",
+    "Run",
+    "Worker",
+]

@@ -1,0 +1,93 @@
+"""What can be served, and the wishes of what shall be."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Identity, Index, Integer, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from core.models.base import Base
+from core.states import DeploymentStatus
+
+
+class Model(Base):
+    """A servable model: a base, or the merged model of a job's stage.  `location` is below storage, or absolute.
+
+    With `adapter_rank`, `location/adapter` makes the same model of the weights of `base_id`, as one LoRA adapter.
+    `canary` is what a server that has just loaded it must answer (`worker.stages.canary`), and `parity` the
+    `core.parity.ParityRecord` of whether it is served as it was trained.
+    One with `removed_at` has no files any more (`core.retention`), and cannot be deployed.
+    """
+
+    __tablename__ = "models"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(Identity(always=True), unique=True)
+    project: Mapped[str] = mapped_column(server_default="default")
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    stage: Mapped[str]
+    base_model: Mapped[str]
+    location: Mapped[str]
+    manifest: Mapped[dict[str, Any]]
+    base_id: Mapped[str | None]
+    adapter_rank: Mapped[int | None] = mapped_column(Integer)
+    canary: Mapped[dict[str, Any] | None]
+    parity: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    removed_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("ix_models_job", job_id),
+        Index("ix_models_kept", seq, postgresql_where=text("removed_at IS NULL")),
+    )
+
+
+class Deployment(Base):
+    """A wish that an alias points at a model; the newest one that did not fail is the desired state.
+
+    `weights_id` is the model whose weights vLLM must hold for it: the model itself, or the base of its adapter.
+    `strategy` and `reason` say how the gateway put it in place and why so, `trial` how it did on a share of requests.
+    """
+
+    __tablename__ = "deployments"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(Identity(always=True), unique=True)
+    alias: Mapped[str]
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    serve_as: Mapped[str] = mapped_column(server_default="merged")
+    weights_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    gate: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    split: Mapped[dict[str, Any] | None]
+    rollback_of: Mapped[str | None] = mapped_column(ForeignKey("deployments.id"))
+    status: Mapped[DeploymentStatus] = mapped_column(server_default=DeploymentStatus.PENDING)
+    strategy: Mapped[str | None]
+    reason: Mapped[str | None]
+    trial: Mapped[dict[str, Any] | None]
+    timings: Mapped[dict[str, Any] | None]
+    error: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    live_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("uq_deployments_live", "alias", unique=True, postgresql_where=text("status = 'live'")),
+        Index(
+            "ix_deployments_open", "seq", postgresql_where=text("status IN ('pending', 'staging', 'swapping', 'trial')")
+        ),
+        Index("ix_deployments_model", model_id),
+        Index("ix_deployments_weights", weights_id),
+        Index("ix_deployments_alias", "alias", "seq"),
+        Index("ix_deployments_history", "alias", "live_at", postgresql_where=text("live_at IS NOT NULL")),
+    )
+
+
+class DeploymentKey(Base):
+    """The deployment that an idempotency key got: made by it, or found by it, as several keys can find one."""
+
+    __tablename__ = "deployment_keys"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    body_sha256: Mapped[str]
+    deployment_id: Mapped[str] = mapped_column(ForeignKey("deployments.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
