@@ -44,7 +44,7 @@ DEPLOYMENT_EXAMPLES: dict[str, Example] = {
         "description": "After 200 answers it takes all requests, or none if it errs more often or is slower.",
         "value": {
             "model": "ft:Qwen2.5-3B:default:tuned:VPiroaqU-tools",
-            "gate": {"drain_s": 30, "on_timeout": "blue_green"},
+            "drain": {"timeout_s": 30, "on_timeout": "blue_green"},
             "split": {"percent": 10, "min_requests": 200},
         },
     },

@@ -119,7 +119,7 @@ def ask(
     how: DeploySpec = AS_THE_JOB_SAYS,
     rollback_of: str | None = None,
 ) -> tuple[Deployment, bool]:
-    """As `request`; tells as well whether the deployment is new.  The wish is the same whatever its gate and split.
+    """As `request`; tells as well whether the deployment is new.  The wish is the same whatever its drain and split.
 
     Conflict when a model that is needed was removed, or has no adapter to be served as.
     """
@@ -136,7 +136,7 @@ def ask(
         job_id=job_id,
         serve_as=how.serve_as,
         weights_id=weights_id,
-        gate=how.gate.model_dump(mode="json"),
+        drain=how.drain.model_dump(mode="json"),
         split=how.split.model_dump(mode="json") if how.split else None,
         rollback_of=rollback_of,
     )

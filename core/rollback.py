@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from core import aliases, deployments
 from core.errors import Conflict, StillSwapping
 from core.models import Deployment
-from core.spec import DeploySpec, GateSpec
+from core.spec import DeploySpec, DrainSpec
 from core.states import DeploymentStatus
 
 
@@ -46,7 +46,7 @@ def _return_to_the_one_before(session: Session, deployment: Deployment) -> tuple
             f"alias {deployment.alias!r} has served nothing but {deployment.model_id!r}: there is nothing to go back "
             "to; deploy another model (GET /models)"
         )
-    how = DeploySpec(serve_as=before.serve_as, gate=GateSpec.model_validate(deployment.gate))
+    how = DeploySpec(serve_as=before.serve_as, drain=DrainSpec.model_validate(deployment.drain))
     return deployments.ask(session, deployment.alias, before.model_id, how=how, rollback_of=deployment.id)
 
 

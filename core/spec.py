@@ -147,10 +147,10 @@ class EvaluationSpec(Spec):
         yield from self.more_tools.values()
 
 
-class GateSpec(Spec):
+class DrainSpec(Spec):
     """How a new model waits for the answers that are under way, while new requests are held back."""
 
-    drain_s: float | None = Field(
+    timeout_s: float | None = Field(
         None, gt=0, le=86_400, description="longest wait; TUNESMITH_DRAIN_TIMEOUT_S when absent"
     )
     on_timeout: Literal["wait", "blue_green", "fail"] = Field(
@@ -182,7 +182,7 @@ class DeploySpec(Spec):
     serve_as: ServeAs = Field(
         "merged", description="merged: its weights replace those served; adapter: beside others on the served base"
     )
-    gate: GateSpec = GateSpec()
+    drain: DrainSpec = DrainSpec()
     split: SplitSpec | None = Field(None, description="try it on a share of the requests first; not when absent")
 
 

@@ -171,14 +171,14 @@ class Rollout:
 
         UpstreamFailed when the old model shall stay rather than wait.
         """
-        on_timeout = self._wish.gate.on_timeout
+        on_timeout = self._wish.drain.on_timeout
         with self._timed("drain_s"):
             if await main.gate.drained(self._drain_s):
                 return True
             if on_timeout == "fail":
                 raise UpstreamFailed(
                     f"{main.gate.inside} answers were still running after {self._drain_s:g} s: ask for it again when "
-                    "there is less traffic, with a longer gate.drain_s, or with gate.on_timeout `wait` or `blue_green`"
+                    "there is less traffic, with a longer drain.timeout_s, or drain.on_timeout `wait` or `blue_green`"
                 )
             if has_choice and on_timeout == "blue_green" and (await self._room()).fits:
                 return False
@@ -231,7 +231,7 @@ class Rollout:
                 param="split",
             )
         if not may_restart:
-            raise UpstreamFailed(f"{why}, and {room.text}: ask for it again, or with gate.on_timeout `wait`")
+            raise UpstreamFailed(f"{why}, and {room.text}: ask for it again, or with drain.on_timeout `wait`")
         self._choose("restart", f"{why}; {room.text}")
         await self._begin_swapping()
         await self._restart(main)
@@ -324,7 +324,7 @@ class Rollout:
 
     @property
     def _drain_s(self) -> float:
-        return self._wish.gate.drain_s or self._settings.drain_timeout_s
+        return self._wish.drain.timeout_s or self._settings.drain_timeout_s
 
     def _choose(self, strategy: str, reason: str) -> None:
         log.info("rollout.strategy deployment_id=%s strategy=%s reason=%s", self._wish.deployment_id, strategy, reason)

@@ -12,7 +12,7 @@ from core import storage
 from core.errors import CheckpointRefused
 from core.models import Deployment, Model
 from core.settings import get_settings
-from core.spec import GateSpec, SplitSpec
+from core.spec import DrainSpec, SplitSpec
 from core.states import DeploymentStatus
 
 
@@ -53,7 +53,7 @@ class Wish:
     deployment_id: str
     alias: str
     version: Version
-    gate: GateSpec
+    drain: DrainSpec
     split: SplitSpec | None
 
     @property
@@ -68,7 +68,7 @@ def wish_of(session: Session, deployment: Deployment, model: Model) -> Wish:
         deployment.id,
         deployment.alias,
         version_of(session, deployment, model),
-        GateSpec.model_validate(deployment.gate),
+        DrainSpec.model_validate(deployment.drain),
         SplitSpec.model_validate(deployment.split) if deployment.split else None,
     )
 

@@ -13,7 +13,7 @@ from core.errors import JobRefused
 from core.job_warnings import Code
 from core.parity import Kind, Mismatch, ParityRecord, What
 from core.settings import Settings
-from core.spec import GateSpec, SplitSpec
+from core.spec import DrainSpec, SplitSpec
 from core.states import DeploymentStatus, PreflightStatus
 
 ROOT = Path(__file__).parent.parent
@@ -62,8 +62,8 @@ def test_every_warning_status_and_setting_of_a_preflight_is_explained() -> None:
 def test_every_status_and_field_of_a_deployment_is_explained() -> None:
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     ours = {*DeploymentStatus, *DeploymentView.model_fields, *DeploymentRequest.model_fields}
-    inner = {*SplitSpec.model_fields, *(f"gate.{name}" for name in GateSpec.model_fields)}
-    assert ours | inner <= set(re.findall(r"`([a-z_.]+)`", page)) | {"id", "object", "status", "gate"}
+    inner = {*SplitSpec.model_fields, *(f"drain.{name}" for name in DrainSpec.model_fields)}
+    assert ours | inner <= set(re.findall(r"`([a-z_.]+)`", page)) | {"id", "object", "status", "drain"}
 
 
 def test_every_field_and_kind_of_a_parity_record_is_explained() -> None:

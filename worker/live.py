@@ -104,6 +104,6 @@ class LiveModel:
 def longest_wait_s(how: DeploySpec) -> float:
     """How long a model may take to be live: loading it, waiting for answers that are under way, and its trial."""
     settings = get_settings()
-    drain_s = settings.drain_timeout_s if how.gate.drain_s is None else how.gate.drain_s
-    answers_s = drain_s + (settings.request_timeout_s if how.gate.on_timeout == "wait" else 0)
+    drain_s = settings.drain_timeout_s if how.drain.timeout_s is None else how.drain.timeout_s
+    answers_s = drain_s + (settings.request_timeout_s if how.drain.on_timeout == "wait" else 0)
     return settings.deploy_timeout_s + answers_s + (how.split.max_s if how.split else 0)

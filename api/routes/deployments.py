@@ -60,7 +60,7 @@ async def create_deployment(
 ) -> DeploymentView:
     """Ask for the endpoint to serve a model.
 
-    Asking again for the same model under the same alias, served in the same way, changes nothing, whatever the gate
+    Asking again for the same model under the same alias, served in the same way, changes nothing, whatever the drain
     and the split.  Deployments are carried out one at a time, in the order of the requests.
     """
     view, is_new = await session.run_sync(_create, body, idempotency_key)
@@ -107,7 +107,7 @@ def _create(session: Session, body: DeploymentRequest, key: str | None) -> tuple
     if key is not None and (first := idempotency.deployment_of(session, key, body_sha256)) is not None:
         return _view(session, deployments.get(session, first)), False
     alias = body.alias or get_settings().vllm_model_name
-    how = DeploySpec(serve_as=body.serve_as, gate=body.gate, split=body.split)
+    how = DeploySpec(serve_as=body.serve_as, drain=body.drain, split=body.split)
     deployment, is_new = deployments.ask(session, alias, body.model, how=how)
     if is_new and body.split is not None and deployments.live_on(session, alias) is None:
         raise Conflict(

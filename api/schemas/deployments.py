@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from api.schemas.times import unix_seconds
 from core.aliases import Alias, AliasState
 from core.models import Deployment
-from core.spec import GateSpec, ServeAs, Spec, SplitSpec
+from core.spec import DrainSpec, ServeAs, Spec, SplitSpec
 from core.states import DeploymentStatus
 
 
@@ -19,7 +19,7 @@ class DeploymentRequest(Spec):
     serve_as: ServeAs = Field(
         "merged", description="merged: its weights replace those served; adapter: beside others on the served base"
     )
-    gate: GateSpec = GateSpec()
+    drain: DrainSpec = DrainSpec()
     split: SplitSpec | None = Field(None, description="try it on a share of the requests first; not when absent")
 
 
@@ -40,8 +40,8 @@ class DeploymentView(BaseModel):
     strategy: str | None = Field(description="how it was put in place; null until the gateway has chosen")
     reason: str | None = Field(description="why in this way")
     timings: dict[str, Any] | None = Field(description="seconds by phase, and `total_s`")
-    # Not GateSpec and SplitSpec: a deployment stored under older rules must still be shown.
-    gate: dict[str, Any] = Field(description="how it waits for answers under way; defaults where it says nothing")
+    # Not DrainSpec and SplitSpec: a deployment stored under older rules must still be shown.
+    drain: dict[str, Any] = Field(description="how it waits for answers under way; defaults where it says nothing")
     split: dict[str, Any] | None = Field(description="the trial that was asked for")
     trial: dict[str, Any] | None = Field(description="how the trial goes: counts, and the verdict at its end")
     rollback_of: str | None = Field(description="the deployment that this one takes back")
@@ -64,7 +64,7 @@ class DeploymentView(BaseModel):
             strategy=deployment.strategy,
             reason=deployment.reason,
             timings=deployment.timings,
-            gate=deployment.gate,
+            drain=deployment.drain,
             split=deployment.split,
             trial=deployment.trial,
             rollback_of=deployment.rollback_of,

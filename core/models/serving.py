@@ -58,7 +58,7 @@ class Deployment(Base):
     job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     serve_as: Mapped[str] = mapped_column(server_default="merged")
     weights_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
-    gate: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    drain: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     split: Mapped[dict[str, Any] | None]
     rollback_of: Mapped[str | None] = mapped_column(ForeignKey("deployments.id"))
     status: Mapped[DeploymentStatus] = mapped_column(server_default=DeploymentStatus.PENDING)

@@ -84,7 +84,7 @@ def test_models_are_listed_and_read_by_id(client: httpx.Client) -> None:
 
 def test_asking_for_a_deployment_twice_makes_one(client: httpx.Client) -> None:
     first = client.post("/deployments", json={"model": FIRST})
-    again = client.post("/deployments", json={"model": FIRST, "alias": "tunesmith", "gate": {"drain_s": 5}})
+    again = client.post("/deployments", json={"model": FIRST, "alias": "tunesmith", "drain": {"timeout_s": 5}})
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json() == again.json()
     deployment = first.json()
@@ -94,8 +94,8 @@ def test_asking_for_a_deployment_twice_makes_one(client: httpx.Client) -> None:
 
 def test_everything_about_a_deployment_is_shown(client: httpx.Client) -> None:
     make_live(client, FIRST, alias="chat")
-    gate = {"drain_s": 30, "on_timeout": "blue_green"}
-    wish = {"alias": "chat", "serve_as": "adapter", "gate": gate, "split": {"percent": 5}}
+    drain = {"timeout_s": 30, "on_timeout": "blue_green"}
+    wish = {"alias": "chat", "serve_as": "adapter", "drain": drain, "split": {"percent": 5}}
     deployment_id = deploy(client, SECOND, STAGING, SWAPPING, **wish)["id"]
     trial = {"new": {"requests": 3}, "verdict": None}
     with transaction() as session:
@@ -111,7 +111,7 @@ def test_everything_about_a_deployment_is_shown(client: httpx.Client) -> None:
     shown = read(client, deployment_id)
     assert (shown["status"], shown["strategy"], shown["reason"]) == ("trial", "blue_green", "another tokenizer")
     assert (shown["alias"], shown["serve_as"], shown["weights"]) == ("chat", "adapter", FIRST)
-    assert (shown["timings"], shown["trial"], shown["gate"]) == ({"start_s": 9.5, "total_s": 9.7}, trial, gate)
+    assert (shown["timings"], shown["trial"], shown["drain"]) == ({"start_s": 9.5, "total_s": 9.7}, trial, drain)
     assert (shown["split"]["percent"], shown["split"]["min_requests"]) == (5, 100)
     assert (shown["queue_position"], shown["rollback_of"], shown["error"], shown["job_id"]) == (0, None, None, None)
 
@@ -155,7 +155,7 @@ def test_deployments_are_found_by_alias_status_and_model(client: httpx.Client) -
     [
         ({}, "model is missing: it is required"),
         ({"model": FIRST, "alais": "x"}, "alais is not a known key: did you mean alias?"),
-        ({"model": FIRST, "gate": {"drain": 1}}, "gate.drain is not a known key: did you mean drain_s?"),
+        ({"model": FIRST, "drain": {"timeout": 1}}, "drain.timeout is not a known key: did you mean timeout_s?"),
         ({"model": FIRST, "split": {"percent": 100}}, "split.percent is 100: it should be less than or equal to 99"),
         ({"model": FIRST, "serve_as": "lora"}, "serve_as is \"lora\": it should be 'merged' or 'adapter'"),
         ({"model": FIRST, "alias": SECOND}, f"alias: '{SECOND}' looks like the id of a model"),
@@ -248,13 +248,13 @@ def test_concurrent_requests_of_one_key_make_one_deployment(client: httpx.Client
 
 def test_a_rollback_asks_for_what_was_served_before_and_twice_is_fine(client: httpx.Client) -> None:
     make_live(client, SECOND, serve_as="adapter")
-    live = make_live(client, SECOND, gate={"drain_s": 3})
+    live = make_live(client, SECOND, drain={"timeout_s": 3})
     first, again = (client.post(f"/deployments/{live['id']}/rollback") for _ in range(2))
     assert (first.status_code, again.status_code) == (201, 200)
     back = first.json()
     assert back == again.json()
     assert (back["model"], back["serve_as"], back["rollback_of"]) == (SECOND, "adapter", live["id"])
-    assert (back["status"], back["gate"]["drain_s"]) == ("pending", 3)
+    assert (back["status"], back["drain"]["timeout_s"]) == ("pending", 3)
 
 
 def test_what_is_not_live_yet_is_withdrawn(client: httpx.Client) -> None:

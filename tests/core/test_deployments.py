@@ -10,7 +10,7 @@ from core import deployments
 from core.db import transaction
 from core.errors import Conflict, NotFound
 from core.models import Deployment, Model
-from core.spec import DeploySpec, GateSpec, ServeAs, SplitSpec
+from core.spec import DeploySpec, DrainSpec, ServeAs, SplitSpec
 from core.states import DeploymentStatus
 from tests.core.sessions import new_job, new_model
 
@@ -96,10 +96,10 @@ def test_the_same_model_served_in_another_way_is_another_wish() -> None:
 def test_another_gate_or_split_is_the_same_wish() -> None:
     new_model("a")
     first = request("a")
-    how = DeploySpec(gate=GateSpec(drain_s=1), split=SplitSpec(percent=1))
+    how = DeploySpec(drain=DrainSpec(timeout_s=1), split=SplitSpec(percent=1))
     with transaction() as session:
         assert deployments.ask(session, ALIAS, "a", how=how)[0].id == first
-    assert (row(first).gate["drain_s"], row(first).split) == (None, None)
+    assert (row(first).drain["timeout_s"], row(first).split) == (None, None)
 
 
 @pytest.mark.parametrize("base", [None, "unknown"])

@@ -14,7 +14,7 @@ from core.db import transaction
 from core.errors import Conflict, NotFound, ServiceError, StillSwapping
 from core.models import Deployment, Model
 from core.rollback import roll_back
-from core.spec import DeploySpec, GateSpec, ServeAs, SplitSpec
+from core.spec import DeploySpec, DrainSpec, ServeAs, SplitSpec
 from core.states import OPEN, DeploymentStatus
 from tests.core.sessions import new_model
 
@@ -35,7 +35,7 @@ def deployed(
     model_id: str, status: DeploymentStatus = _D.LIVE, *, alias: str = ALIAS, serve_as: ServeAs = "merged"
 ) -> str:
     """A deployment in that status, with a gate and a split of its own."""
-    how = DeploySpec(serve_as=serve_as, gate=GateSpec(drain_s=7), split=SplitSpec())
+    how = DeploySpec(serve_as=serve_as, drain=DrainSpec(timeout_s=7), split=SplitSpec())
     with transaction() as session:
         deployment_id = deployments.request(session, alias, model_id, how=how).id
     advance(deployment_id, status)
@@ -69,7 +69,7 @@ def test_what_is_live_makes_way_for_what_was_served_before_in_the_same_way() -> 
     back, is_new = rolled_back(second)
     assert is_new
     assert (back.model_id, back.serve_as, back.weights_id, back.rollback_of) == ("a", "adapter", "base", second)
-    assert (back.status, back.gate["drain_s"], back.split, back.job_id) == (_D.PENDING, 7, None, None)
+    assert (back.status, back.drain["timeout_s"], back.split, back.job_id) == (_D.PENDING, 7, None, None)
 
 
 def test_a_rollback_is_asked_for_once_and_stays_so_when_it_is_live() -> None:

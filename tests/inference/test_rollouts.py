@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.spec import DeploySpec, GateSpec
+from core.spec import DeploySpec, DrainSpec
 from core.states import DeploymentStatus
 from tests.inference import checkpoints
 from tests.inference.gateway import ALIAS, Gateway, ask_for, deploy, ended, register, status_of
@@ -51,8 +51,8 @@ class LongAnswer:
         return "".join(self.chunks)
 
 
-def gated(on_timeout: str) -> DeploySpec:
-    return DeploySpec(gate=GateSpec.model_validate({"drain_s": 0.2, "on_timeout": on_timeout}))
+def draining(on_timeout: str) -> DeploySpec:
+    return DeploySpec(drain=DrainSpec.model_validate({"timeout_s": 0.2, "on_timeout": on_timeout}))
 
 
 def test_a_model_that_does_not_reproduce_its_log_probabilities_never_answers(gateway: Gateway, models: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_model_that_calls_no_function_where_it_must_never_answers(gateway: Gat
 def test_a_deployment_that_must_not_wait_fails_and_holds_nobody_up(gateway: Gateway, models: Path) -> None:
     path = checkpoints.successor(models / "hasty", seed=5)
     answer = LongAnswer(gateway)
-    deployment = deploy("ft:hasty", path, how=gated("fail"))
+    deployment = deploy("ft:hasty", path, how=draining("fail"))
     assert deployment.status == "failed"
     assert "answers were still running after 0.2 s" in str(deployment.error)
     assert answer.version == "tiny-base"
@@ -98,7 +98,7 @@ def test_old_answers_end_on_the_old_weights_while_a_second_vllm_answers(gateway:
     path = checkpoints.successor(models / "beside", seed=6)
     alone = LongAnswer(gateway).end()
     answers = [LongAnswer(gateway) for _ in range(2)]
-    deployment = deploy("ft:beside", path, how=gated("blue_green"))
+    deployment = deploy("ft:beside", path, how=draining("blue_green"))
     assert (deployment.status, deployment.strategy) == ("live", "blue_green"), deployment.error
     assert "answers still ran after 0.2 s" in str(deployment.reason)
     assert "GiB are free" in str(deployment.reason)
@@ -111,7 +111,7 @@ def test_old_answers_end_on_the_old_weights_while_a_second_vllm_answers(gateway:
 def test_a_swap_that_waits_takes_as_long_as_the_longest_answer(gateway: Gateway, models: Path) -> None:
     path = checkpoints.successor(models / "patient", seed=7)
     answer = LongAnswer(gateway)
-    deployment_id = ask_for("ft:patient", path, how=gated("wait"))
+    deployment_id = ask_for("ft:patient", path, how=draining("wait"))
     wait_until(lambda: status_of(deployment_id) == DeploymentStatus.SWAPPING, 60)
     waiting = threading.Thread(target=greedy_all, args=(gateway,))
     waiting.start()

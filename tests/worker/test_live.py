@@ -64,13 +64,13 @@ def test_a_job_cancelled_while_it_waits_for_the_gateway_does_not_go_live_later()
 
 def test_it_asks_as_the_job_says_and_tells_how_it_was_done() -> None:
     keeper, model = new_keeper(), new_model("m")
-    how = DeploySpec.model_validate({"gate": {"drain_s": 5, "on_timeout": "fail"}, "split": {"percent": 20}})
+    how = DeploySpec.model_validate({"drain": {"timeout_s": 5, "on_timeout": "fail"}, "split": {"percent": 20}})
     with ThreadPoolExecutor(1) as pool:
         deployed = pool.submit(LiveModel(keeper).deploy, model, how)
         wait_until(lambda: statuses() == [DeploymentStatus.PENDING])
         with transaction() as session:
             [deployment] = session.scalars(select(Deployment))
-            asked = (deployment.serve_as, deployment.gate["on_timeout"], (deployment.split or {})["percent"])
+            asked = (deployment.serve_as, deployment.drain["on_timeout"], (deployment.split or {})["percent"])
         for target in (DeploymentStatus.STAGING, DeploymentStatus.SWAPPING, DeploymentStatus.TRIAL):
             with transaction() as session:
                 deployments.advance(session, deployment.id, target)
@@ -124,5 +124,5 @@ def test_it_waits_for_the_drain_and_the_trial_besides_the_loading() -> None:
     settings = get_settings()
     loading_s, answer_s = settings.deploy_timeout_s, settings.request_timeout_s
     assert longest_wait_s(DeploySpec()) == loading_s + settings.drain_timeout_s + answer_s
-    how = DeploySpec.model_validate({"gate": {"drain_s": 5, "on_timeout": "fail"}, "split": {"max_s": 7200}})
+    how = DeploySpec.model_validate({"drain": {"timeout_s": 5, "on_timeout": "fail"}, "split": {"max_s": 7200}})
     assert longest_wait_s(how) == loading_s + 5 + 7200

@@ -166,7 +166,7 @@ def test_a_stages_model_is_registered_with_the_base_that_its_adapter_is_for() ->
 
 
 def test_the_base_is_deployed_merged_and_without_a_trial_whatever_the_job_asks_for_its_models() -> None:
-    deploy = {"serve_as": "adapter", "split": {"percent": 20}, "gate": {"drain_s": 7}}
+    deploy = {"serve_as": "adapter", "split": {"percent": 20}, "drain": {"timeout_s": 7}}
     spec = JobSpec.model_validate({**spec_of().model_dump(), "deploy": deploy})
     lease = claimed(spec)
     leave_all(lease.job_id, measured=[])
@@ -178,7 +178,7 @@ def test_the_base_is_deployed_merged_and_without_a_trial_whatever_the_job_asks_f
             jobs.cancel(session, lease.job_id)
         ended.result(20)
     assert asked.model_id.startswith("base:tiny-base:")
-    assert (asked.serve_as, asked.split, asked.gate["drain_s"]) == ("merged", None, 7)
+    assert (asked.serve_as, asked.split, asked.drain["timeout_s"]) == ("merged", None, 7)
 
 
 def test_the_first_phase_keeps_the_report_and_the_samples_and_tells_its_warnings_once(database: Services) -> None:
