@@ -1,5 +1,6 @@
 """The FastAPI application: routes, middleware, errors, and what lives as long as the process."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,17 +10,19 @@ from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI
 
 from api import db
-from api.deps import require_inference_key, require_key
+from api.access import needs
 from api.doorbell import Rings
 from api.errors import add_error_handlers
 from api.middleware import BodyLimit, RequestEdge
 from api.routes import (
+    artefacts,
     deployments,
     events,
     files,
     health,
     inference,
     jobs,
+    keys,
     models,
     preflights,
     queues,
@@ -28,15 +31,24 @@ from api.routes import (
 )
 from api.schemas.errors import ErrorBody
 from api.storage_meter import StorageMeter
+from core.access import Scope
+from core.key_ring import KeyRing
 from core.passthrough import Upstream
 from core.settings import get_settings
 
 DESCRIPTION = "Fine-tune a model on your own GPUs and serve it on an OpenAI-compatible endpoint."
 ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorBody, "description": "No API key, or a wrong one"},
+    403: {"model": ErrorBody, "description": "A key that does not open this"},
     422: {"model": ErrorBody, "description": "The request names a thing that is not possible"},
     500: {"model": ErrorBody, "description": "Unexpected; the log has the request id"},
 }
+ROUTES = {
+    Scope.TRAIN: (preflights, jobs, files, events, results, models, deployments, artefacts),
+    Scope.ADMIN: (keys, queues, storage),
+    Scope.INFER: (inference,),
+}
+"""What each scope opens; admin opens all of it."""
 
 
 @asynccontextmanager
@@ -45,12 +57,15 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.scans, app.state.rings = CapacityLimiter(2), Rings()
     app.state.storage_meter = StorageMeter()
     app.state.gateway = Upstream(get_settings().inference_url, name="the inference gateway")
+    app.state.keys = KeyRing(get_settings(), db.in_transaction)
+    following = asyncio.create_task(app.state.keys.follow(), name="keys")
     # What start-up made stays; leaving it out of every collection halves p99.
     gc.collect()
     gc.freeze()
     try:
         yield
     finally:
+        following.cancel()
         await app.state.gateway.close()
         await db.dispose()
 
@@ -63,7 +78,7 @@ def create_app() -> FastAPI:
     app.add_middleware(RequestEdge)
     add_error_handlers(app)
     app.include_router(health.router)
-    for routes in (preflights, jobs, files, queues, events, results, storage, models, deployments):
-        app.include_router(routes.router, dependencies=[Depends(require_key)])
-    app.include_router(inference.router, dependencies=[Depends(require_inference_key)])
+    for scope, those in ROUTES.items():
+        for routes in those:
+            app.include_router(routes.router, dependencies=[Depends(needs(scope))])
     return app

@@ -1,19 +1,21 @@
 """The api's async engines and sessions.  SQLAlchemy's asyncio side needs greenlet, which no other process does."""
 
 import select
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString, TypeVar, cast
 
 from psycopg import AsyncConnection
 from psycopg.rows import namedtuple_row
 from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session
 
 from core.db import STATEMENT_TIMEOUT_S, connect_args, driver_url
 from core.settings import get_settings
 
+Result = TypeVar("Result")
 CONNECTIONS = 16
 """Of each engine, all kept open: with fewer kept than opened, a busy api spends its time on opening them."""
 
@@ -38,6 +40,12 @@ def statement_engine() -> AsyncEngine:
 def async_sessions() -> async_sessionmaker[AsyncSession]:
     """Makes sessions whose objects stay readable after the commit."""
     return async_sessionmaker(async_engine(), expire_on_commit=False)
+
+
+async def in_transaction(work: Callable[[Session], Result], /) -> Result:
+    """Run one transaction that is about no project in particular."""
+    async with async_sessions().begin() as session:
+        return await session.run_sync(work)
 
 
 async def first_row(statement: LiteralString, parameters: Mapping[str, Any]) -> Any:

@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.db import first_row
 from api.schemas.jobs import JobView
 from core.errors import NotFound
-from core.models import Deployment, Evaluation, Event, Job, Metric, Model, Run
+from core.models import Deployment, Evaluation, Event, Job, Key, Metric, Model, Run
 
-Row = TypeVar("Row", Model, Deployment)
+Row = TypeVar("Row", Model, Deployment, Key)
 
 
 async def get_job(session: AsyncSession, job_id: str) -> Job:

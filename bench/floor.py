@@ -11,32 +11,32 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, FastAPI, Request
 
 from api.__main__ import serve
+from api.access import CallerDep, needs
 from api.admission import admit
 from api.app import create_app
-from api.deps import ProjectName, require_key
 from api.examples import JOB_EXAMPLES
 from api.schemas.jobs import JobView
+from core.access import Scope
 from core.errors import NotFound
 from core.ids import new_id
 from core.models import Job
-from core.projects import DEFAULT
 from core.spec import JobSpec
 from core.states import JobStatus
 
 KEPT = 1000
-router = APIRouter(prefix="/jobs", dependencies=[Depends(require_key)])
+router = APIRouter(prefix="/jobs", dependencies=[Depends(needs(Scope.TRAIN))])
 _jobs: dict[str, Job] = {}
 
 
 @router.post("", status_code=201)
 async def create_job(
-    spec: Annotated[JobSpec, Body(openapi_examples=JOB_EXAMPLES)], request: Request, project: ProjectName = DEFAULT
+    spec: Annotated[JobSpec, Body(openapi_examples=JOB_EXAMPLES)], request: Request, caller: CallerDep
 ) -> JobView:
     body = spec.model_dump_json()
     admitted = await admit(spec, request.app.state.scans)
     job = Job(
         id=new_id("ftjob"),
-        project=project,
+        project=caller.project,
         status=JobStatus.QUEUED,
         spec=spec.model_dump(mode="json"),
         plan=admitted.plan,

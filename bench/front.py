@@ -2,6 +2,7 @@
 
 import sys
 
+from core.key_ring import KeyRing
 from core.settings import get_settings
 from inference.__main__ import Server, configure
 from inference.app import Gateway
@@ -24,7 +25,7 @@ def main() -> None:
     settings, routes = get_settings(), Routes(5)
     target = Target("ft:base:default:bench:1", _Stub(sys.argv[1]), "engine")
     routes.set(Table({ALIAS: target}, {target.model_id: target}))
-    gateway = Gateway(settings, routes, Metrics())
+    gateway = Gateway(settings, routes, Metrics(), KeyRing(settings))
     Server(configure(gateway, settings), gateway).run()
 
 

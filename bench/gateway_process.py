@@ -61,7 +61,9 @@ class Gateway:
     def health(self) -> dict[str, Any] | None:
         """What `/health` says, or None while nothing listens."""
         try:
-            body: dict[str, Any] = httpx.get(f"{self.url}/health", timeout=5).json()
+            body: dict[str, Any] = httpx.get(
+                f"{self.url}/health", headers={"authorization": f"Bearer {self.key}"}, timeout=5
+            ).json()
         except httpx.TransportError:
             return None
         return body

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from bench import load
 from bench.front import ALIAS
 from bench.load import Load
-from bench.services import HEADERS, Services, free_port
+from bench.services import HEADERS, KEY, Services, free_port
 from cli.health import endpoint_state
 from cli.migrate import PROJECT
 from core import deployments
@@ -63,16 +63,16 @@ def _ways(services: Services) -> dict[str, Load]:
         "VLLM_PORT": str(vllm_port),
         "VLLM_API_KEY": _VLLM_KEY,
     }
-    services.start_child("inference", ["-m", "inference"], env, lambda: endpoint_state(url) is not None)
+    services.start_child("inference", ["-m", "inference"], env, lambda: endpoint_state(url, KEY) is not None)
     with Session(create_engine(services.database_url)) as session, session.begin():
         deployments.register_model(
             session, "tiny-base", stage="base", base_model=str(MODEL), location=str(MODEL), manifest={}
         )
         deployments.request(session, ALIAS, "tiny-base", None)
     until = time.monotonic() + LIVE_WITHIN_S
-    while endpoint_state(url) != "serving tiny-base":
+    while endpoint_state(url, KEY) != "serving tiny-base":
         if time.monotonic() > until:
-            raise TimeoutError(f"vLLM does not serve within {LIVE_WITHIN_S} s: {endpoint_state(url)}")
+            raise TimeoutError(f"vLLM does not serve within {LIVE_WITHIN_S} s: {endpoint_state(url, KEY)}")
         time.sleep(0.2)
     direct = {"authorization": f"Bearer {_VLLM_KEY}"}
     return {

@@ -21,10 +21,11 @@ def http_is_healthy(url: str) -> bool:
         return False
 
 
-def endpoint_state(gateway_url: str) -> str | None:
+def endpoint_state(gateway_url: str, key: str) -> str | None:
     """What the gateway's vLLM does, in words; None while the gateway does not answer."""
+    headers = {"authorization": f"Bearer {key}"}
     try:
-        state = httpx.get(f"{gateway_url}/health", timeout=2, trust_env=False).json()
+        state = httpx.get(f"{gateway_url}/health", headers=headers, timeout=2, trust_env=False).json()
     except (httpx.HTTPError, ValueError):
         return None
     match state:

@@ -94,7 +94,7 @@ def _follow_endpoint(system: System, say: Say) -> None:
     """Say what vLLM serves whenever that changes; ends only by an interrupt."""
     said = None
     while True:
-        state = endpoint_state(system.inference_url)
+        state = endpoint_state(system.inference_url, system.admin_key)
         if state != said and state is not None:
             say("vllm", state)
             said = state

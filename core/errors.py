@@ -94,6 +94,12 @@ class NotAuthenticated(ServiceError):
     status, code = 401, "invalid_api_key"
 
 
+class PermissionDenied(ServiceError):
+    """A key that is known, but does not open this: its scopes, or its project, do not reach so far."""
+
+    status, code = 403, "permission_denied"
+
+
 class NotFound(ServiceError):
     status, code = 404, "not_found"
 

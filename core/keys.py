@@ -1,29 +1,89 @@
-"""The bearer keys that open the inference paths: the admin key, and keys that open nothing else."""
+"""Keys as clients see them: making, listing, revoking; and those that open anything now.
 
-import hmac
-from collections.abc import Iterable
+A Session is a transaction that the caller commits.  A secret is in memory once, when it is made, and never stored.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from hashlib import sha256
 
-from core.errors import NotAuthenticated
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
 
-_SCHEME = b"bearer "
+from core import projects
+from core.access import Grant, Scope, unix_or_never
+from core.errors import NotFound
+from core.ids import new_id
+from core.models import Key
+
+BEGINS_WITH = "ts-"
+SHOWN = len(BEGINS_WITH) + 6
+"""So many characters of a secret are kept, to tell keys apart: 36 of its 256 bits."""
 
 
-class Keys:
-    """Keeps hashes only: no key can be read out of it, and every comparison is of equal lengths."""
+def new_secret() -> str:
+    """A key's secret: 256 random bits."""
+    return BEGINS_WITH + secrets.token_urlsafe(32)
 
-    def __init__(self, keys: Iterable[str]) -> None:
-        self._hashes = [sha256(key.encode()).digest() for key in keys]
 
-    def check(self, authorization: bytes) -> None:
-        """Raise NotAuthenticated unless the header's value carries one of them; any wrong one takes as long."""
-        known = False
-        if authorization[: len(_SCHEME)].lower() == _SCHEME:
-            given = sha256(authorization[len(_SCHEME) :]).digest()
-            for one in self._hashes:
-                known |= hmac.compare_digest(given, one)
-        if not known:
-            raise NotAuthenticated(
-                "wrong or missing key: send `Authorization: Bearer KEY` with TUNESMITH_ADMIN_KEY "
-                "or one of TUNESMITH_INFERENCE_KEYS"
-            )
+def create(
+    session: Session, name: str, scopes: Iterable[Scope], project: str | None, expires_at: datetime | None = None
+) -> tuple[Key, str]:
+    """A new key and its secret, which is nowhere else."""
+    if project is not None:
+        projects.ensure(session, project)
+    secret = new_secret()
+    key = Key(
+        id=new_id("key"),
+        project=project,
+        name=name,
+        scopes=sorted(set(scopes)),
+        sha256=sha256(secret.encode()).hexdigest(),
+        prefix=secret[:SHOWN],
+        expires_at=expires_at,
+    )
+    session.add(key)
+    session.flush()
+    session.refresh(key)
+    return key, secret
+
+
+def get(session: Session, key_id: str) -> Key:
+    """The key, or NotFound."""
+    key = session.get(Key, key_id)
+    if key is None:
+        raise NotFound(f"no key {key_id!r}: GET /keys lists those there are", param="key_id")
+    return key
+
+
+def revoke(session: Session, key_id: str) -> Key:
+    """Have the key open nothing any more.  Asking twice is fine."""
+    key = get(session, key_id)
+    if key.revoked_at is None:
+        key.revoked_at = func.now()
+        session.flush()
+        session.refresh(key)
+    return key
+
+
+def open_grants(session: Session) -> dict[bytes, Grant]:
+    """What every key opens that is neither revoked nor expired, by the SHA-256 of its secret."""
+    query = select(Key.sha256, Key.id, Key.name, Key.project, Key.scopes, Key.expires_at)
+    query = query.where(Key.revoked_at.is_(None), or_(Key.expires_at.is_(None), Key.expires_at > func.now()))
+    return {
+        bytes.fromhex(row.sha256): Grant(
+            name=row.name,
+            scopes=frozenset(map(Scope, row.scopes)),
+            project=row.project,
+            key_id=row.id,
+            expires_s=unix_or_never(row.expires_at),
+        )
+        for row in session.execute(query)
+    }
+
+
+def mark_used(session: Session, used: Mapping[str, datetime]) -> None:
+    """Write down when each key was used last, by its id."""
+    for key_id, at in used.items():
+        session.execute(update(Key).where(Key.id == key_id).values(last_used_at=func.greatest(Key.last_used_at, at)))

@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     inference_url: str = Field("http://127.0.0.1:8001", description="the gateway, as the api and workers reach it")
     inference_keys: SecretStr = Field(
         SecretStr(""),
-        description="further bearer keys, comma-separated, for the inference paths only",
+        description="further bearer keys, comma-separated, for the inference paths of project `default` only",
     )
     max_body_bytes: int = Field(1_000_000, description="largest JSON body the api and the gateway accept")
 
@@ -156,10 +156,9 @@ class Settings(BaseSettings):
             )
         return self.admin_key.get_secret_value()
 
-    def all_inference_keys(self) -> list[str]:
-        """Every key that opens the inference paths: the admin key first."""
-        further = self.inference_keys.get_secret_value().split(",")
-        return [self.require_admin_key(), *(key.strip() for key in further if key.strip())]
+    def further_inference_keys(self) -> list[str]:
+        """The keys of `inference_keys`, one by one."""
+        return [key.strip() for key in self.inference_keys.get_secret_value().split(",") if key.strip()]
 
 
 @lru_cache

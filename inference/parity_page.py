@@ -1,7 +1,7 @@
 """`POST /parity`: whether a served model is prompted, and read, as the rows of a job's stage are trained.
 
-For workers, which ask it before they train (`worker.parity`), so it takes the admin key.  The rows do not travel:
-the body names the stage, whose run directory lies in the storage that both share.
+For workers, which ask it before they train (`worker.parity`), so it takes an admin key of all projects.  The rows do
+not travel: the body names the stage, whose run directory lies in the storage that both share.
 """
 
 import asyncio
@@ -10,8 +10,9 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from core.access import Scope
 from core.errors import InvalidRequest, NotFound, NotServing
-from core.keys import Keys
+from core.key_ring import KeyRing
 from core.parity import questions_of
 from core.spec import Name
 from inference.fleet import Fleet
@@ -29,13 +30,15 @@ class ParityRequest(BaseModel):
 class ParityPage:
     """The handler."""
 
-    def __init__(self, fleet: Fleet, admin_key: str) -> None:
+    def __init__(self, fleet: Fleet, keys: KeyRing) -> None:
         self._fleet = fleet
-        self._keys = Keys([admin_key])
+        self._keys = keys
 
     async def answer(self, request: Request) -> Response:
         """A `core.parity.ParityRecord`; a mismatch is one of its answers, and no error."""
-        self._keys.check(request.headers.get("authorization", "").encode("latin-1"))
+        grant = await self._keys.grant(request.headers.get("authorization", "").encode("latin-1"))
+        grant.require(Scope.ADMIN)
+        grant.require_every_project()
         try:
             asked = ParityRequest.model_validate_json(await request.body())
         except ValidationError as error:

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 
+from core.access import Scope
 from core.errors import NotServing, ServiceError, TookTooLong, UpstreamFailed
 from core.http_client import Answer, BrokenOff, HttpClient
-from core.keys import Keys
+from core.key_ring import KeyRing
 from core.passthrough import did_not_answer, headers_to_send
 from core.settings import Settings
 from inference.answers import pass_on
@@ -26,10 +27,10 @@ DEATH_NOTICED_WITHIN_S = 1.0
 class Completions:
     """A request is inside of its gate until its last byte has gone out."""
 
-    def __init__(self, routes: Routes, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, routes: Routes, settings: Settings, metrics: Metrics, keys: KeyRing) -> None:
         self._routes = routes
         self._metrics = metrics
-        self._keys = Keys(settings.all_inference_keys())
+        self._keys = keys
         self._admission = Admission(settings.max_requests)
         self._limits = Limits(settings.max_body_bytes, settings.max_answer_tokens, settings.max_choices)
         self._timeout_s = settings.request_timeout_s
@@ -40,7 +41,8 @@ class Completions:
         """Answer a request, whatever happens."""
         exchange = Exchange(call)
         try:
-            self._keys.check(exchange.authorization)
+            grant = await self._keys.grant(exchange.authorization)
+            grant.require(Scope.INFER)
             with self._admission, Attended(call, self._timeout_s):
                 body = await self._limits.read_body(call, exchange.declared_length)
                 await self._answer(exchange, Asked(body))

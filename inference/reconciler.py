@@ -80,8 +80,8 @@ class Reconciler:
         await in_thread(deployments.reopen)
         try:
             self.fleet.live = await in_thread(live_versions)
-        except ServiceError as error:
-            self.fleet.routes.hold(error.message)
+        except ServiceError:
+            self.fleet.routes.hold("what is live cannot be loaded: the log of the gateway says why")
             raise
         if self.fleet.live:
             self.fleet.routes.hold("the live model is being loaded")
@@ -119,7 +119,7 @@ class Reconciler:
             await fleet.revive(fleet.main or await fleet.vacant())
         except ServiceError as error:
             log.error("engine.revival_failed retry_in_s=%g error=%s", self._backoff_s, error)
-            fleet.routes.hold(f"the live model cannot be loaded: {error.message}")
+            fleet.routes.hold("the live model cannot be loaded: the log of the gateway says why")
             self._retry_at_s = time.monotonic() + self._backoff_s
             self._backoff_s = min(self._backoff_s * 2, LONGEST_BACKOFF_S)
             return

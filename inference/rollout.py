@@ -148,7 +148,7 @@ class Rollout:
         await self._swap(main)
 
     async def _swap(self, main: Backend) -> None:
-        main.gate.close(f"{self._new.model_id} is being put in place")
+        main.gate.close("a model is being put in place")
         try:
             with self._timed("gated_s"):
                 try:
@@ -249,7 +249,7 @@ class Rollout:
         await self._try_or_serve(second)
 
     async def _restart(self, main: Backend) -> None:
-        main.gate.close(f"{self._new.model_id} is being put in place")
+        main.gate.close("a model is being put in place")
         with self._timed("gated_s"):
             try:
                 await self._drained(main, has_choice=False)

@@ -41,7 +41,7 @@ class Sharing:
         if job_id is None:
             self.paused, self._told_at_s = False, -math.inf
             return
-        self._tell(job_id, expected_s)
+        self._tell(expected_s)
         if not self.paused:
             how = await self._free()
             self.paused = True
@@ -64,7 +64,7 @@ class Sharing:
         await main.stop()
         return "stopped"
 
-    def _tell(self, job_id: str, expected_s: float | None) -> None:
+    def _tell(self, expected_s: float | None) -> None:
         """Close the gate, and now and then say anew how long that will last."""
         now_s = time.monotonic()
         if now_s - self._told_at_s < TOLD_EVERY_S:
@@ -72,7 +72,7 @@ class Sharing:
         self._told_at_s = now_s
         retry_after_s = None if expected_s is None else max(1, math.ceil(expected_s))
         self._fleet.hold(
-            f"job {job_id} is training on the GPU that they share",
+            "a job is training on the GPU that they share",
             turn_away=self._mode == "reject",
             retry_after_s=retry_after_s,
         )

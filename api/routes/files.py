@@ -7,15 +7,15 @@ import anyio.to_thread
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 
+from api.access import CallerDep
 from api.db import async_sessions
-from api.deps import AfterId, IdempotencyKey, Limit, ProjectName, SessionDep
+from api.deps import AfterId, IdempotencyKey, Limit, SessionDep
 from api.schemas.errors import ErrorBody
 from api.schemas.files import FileDeleted, FileView, Purpose
 from api.schemas.lists import Page
 from api.uploads import PURPOSES, upload
 from core import file_sweep, files
 from core.file_store import files_root, stored_path
-from core.projects import DEFAULT
 
 log = logging.getLogger("api")
 router = APIRouter(prefix="/files", tags=["files"])
@@ -46,11 +46,9 @@ ABSENT: dict[int | str, dict[str, Any]] = {404: {"model": ErrorBody, "descriptio
 
 
 @router.post("", status_code=201, openapi_extra=FORM, responses=REFUSALS)
-async def create_file(
-    request: Request, idempotency_key: IdempotencyKey = None, project: ProjectName = DEFAULT
-) -> FileView:
+async def create_file(request: Request, caller: CallerDep, idempotency_key: IdempotencyKey = None) -> FileView:
     """Upload a data set.  Every row is read before the answer; a file with a broken row is refused, and not kept."""
-    view = FileView.of(await upload(request, request.app.state.scans, project, idempotency_key))
+    view = FileView.of(await upload(request, request.app.state.scans, caller.project, idempotency_key))
     log.info("file.created file_id=%s bytes=%d rows=%d", view.id, view.bytes, view.rows)
     return view
 

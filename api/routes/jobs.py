@@ -8,9 +8,10 @@ from fastapi import APIRouter, BackgroundTasks, Body, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import queries
+from api.access import CallerDep
 from api.admission import admit
 from api.db import async_sessions, first_row
-from api.deps import AfterId, IdempotencyKey, Limit, ProjectName, SessionDep
+from api.deps import AfterId, IdempotencyKey, Limit, SessionDep
 from api.doorbell import ring
 from api.examples import JOB_EXAMPLES
 from api.schemas.errors import ErrorBody
@@ -21,7 +22,6 @@ from core.errors import InvalidRequest
 from core.idempotency import digest
 from core.ids import new_id
 from core.jobs import NewJob
-from core.projects import DEFAULT
 from core.spec import JobSpec
 from core.states import JobStatus
 
@@ -46,19 +46,21 @@ _METADATA = re.compile(r"metadata\[(.+)\]")
 async def create_job(
     spec: Annotated[JobSpec, Body(openapi_examples=JOB_EXAMPLES)],
     request: Request,
+    caller: CallerDep,
     after_answer: BackgroundTasks,
     idempotency_key: IdempotencyKey = None,
-    project: ProjectName = DEFAULT,
 ) -> JobView:
     """Queue a fine-tuning job.  With nothing but `base_model` it is the whole two-stage recipe."""
     body_sha256 = digest(spec)
     if idempotency_key is not None:
         async with async_sessions().begin() as session:
-            first = await _replay(session, idempotency_key, body_sha256, project)
+            first = await _replay(session, idempotency_key, body_sha256, caller.project)
         if first is not None:
             return first
     admitted = await admit(spec, request.app.state.scans)
-    new = NewJob(new_id("ftjob"), spec, admitted.plan, admitted.memory_bytes, project, idempotency_key, body_sha256)
+    new = NewJob(
+        new_id("ftjob"), spec, admitted.plan, admitted.memory_bytes, caller.project, idempotency_key, body_sha256
+    )
     row = await first_row(jobs.INSERT_JOB, new.parameters())
     if row is None:  # another request was faster, with the same key, or in deleting a file that the job reads
         async with async_sessions().begin() as session:

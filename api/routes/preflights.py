@@ -8,9 +8,10 @@ from fastapi import APIRouter, Body, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import queries
+from api.access import CallerDep
 from api.admission import admit
 from api.db import async_sessions, first_row
-from api.deps import ProjectName, SessionDep
+from api.deps import SessionDep
 from api.doorbell import ring_for_preflight
 from api.errors import render
 from api.examples import JOB_EXAMPLES
@@ -20,7 +21,6 @@ from api.schemas.preflights import PreflightView, PreviewView
 from core import preflights
 from core.errors import JobRefused, Problem
 from core.models import Preflight
-from core.projects import DEFAULT
 from core.spec import JobSpec
 from core.states import PreflightStatus
 
@@ -42,14 +42,14 @@ async def preflight_job(
     spec: Annotated[JobSpec, Body(openapi_examples=JOB_EXAMPLES)],
     request: Request,
     response: Response,
+    caller: CallerDep,
     wait_s: Annotated[float, Query(ge=0, le=60, description="how long to wait for the report")] = 30,
     supersedes: Annotated[str | None, Query(max_length=100, description="an earlier preflight to be cancelled")] = None,
-    project: ProjectName = DEFAULT,
 ) -> Response | PreflightView:
     """Find out what a job comes to, without making it.  One that cannot run is refused with all its problems."""
     await admit(spec, request.app.state.scans)
     async with async_sessions().begin() as session:
-        asked = await session.run_sync(lambda sync: preflights.ask(sync, spec, project, supersedes))
+        asked = await session.run_sync(lambda sync: preflights.ask(sync, spec, caller.project, supersedes))
     # At once, not after the answer: it is waited for here.
     await ring_for_preflight()
     await _ended(asked.id, wait_s, request)

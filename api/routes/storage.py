@@ -1,15 +1,9 @@
-"""What takes up the storage's disk: all of it together, and one job's part."""
+"""What takes up the storage's disk, all of it together."""
 
-import anyio.to_thread
 from fastapi import APIRouter, Request
 
-from api import queries
-from api.db import async_sessions
-from api.schemas.errors import ErrorBody
-from api.schemas.lists import Listing
-from api.schemas.storage import ArtefactView, StorageView
+from api.schemas.storage import StorageView
 from api.storage_meter import StorageMeter
-from core.job_files import artefacts
 
 router = APIRouter(tags=["storage"])
 
@@ -20,12 +14,3 @@ async def get_storage(request: Request) -> StorageView:
     meter = request.app.state.storage_meter
     assert isinstance(meter, StorageMeter)
     return await meter.read()
-
-
-@router.get("/jobs/{job_id}/artefacts", responses={404: {"model": ErrorBody}})
-async def list_artefacts(job_id: str) -> Listing[ArtefactView]:
-    """What the job has on disk, stage by stage: together, all that it takes up."""
-    async with async_sessions().begin() as session:  # closed before the disk is looked at, which may take long
-        await queries.get_job(session, job_id)
-    found = await anyio.to_thread.run_sync(lambda: list(artefacts(job_id)))
-    return Listing(data=[ArtefactView.of(artefact) for artefact in found])

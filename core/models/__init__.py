@@ -1,9 +1,10 @@
-"""The rows in Postgres: the truth about projects, jobs, files, models, deployments and how well models do."""
+"""The rows in Postgres: the truth about projects, keys, jobs, files, models, deployments and how well models do."""
 
 from core.models.base import Base
 from core.models.evaluation import Evaluation, EvaluationAnswer
 from core.models.files import File, JobInput
 from core.models.jobs import Event, Job, Metric, Pause, Phase, Run
+from core.models.keys import Key
 from core.models.preflights import Preflight
 from core.models.projects import Project, Worker
 from core.models.serving import Deployment, DeploymentKey, Model
@@ -18,6 +19,7 @@ __all__ = [
     "File",
     "Job",
     "JobInput",
+    "Key",
     "Metric",
     "Model",
     "Pause",

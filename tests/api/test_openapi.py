@@ -27,6 +27,8 @@ PATHS = {
     "/files/{file_id}": {"get", "delete"},
     "/files/{file_id}/content": {"get"},
     "/storage": {"get"},
+    "/keys": {"get", "post"},
+    "/keys/{key_id}": {"get", "delete"},
     "/projects": {"get"},
     "/projects/{name}": {"get", "patch"},
     "/workers": {"get"},

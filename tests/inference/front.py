@@ -10,6 +10,7 @@ import httpx
 import uvicorn
 from pydantic import SecretStr
 
+from core.key_ring import KeyRing
 from core.settings import Settings
 from inference.__main__ import Server, configure
 from inference.app import Gateway
@@ -92,7 +93,7 @@ def running_front(
         routes.set(Table({ALIAS: try_out(target)}, {MODEL: target}))
         yield
 
-    gateway = Gateway(chosen, routes, Metrics(), running)
+    gateway = Gateway(chosen, routes, Metrics(), KeyRing(chosen), running)
     server = Server(configure(gateway, chosen), gateway)
     front = Front(server, f"http://127.0.0.1:{port}", backend.gate)
     thread = threading.Thread(target=server.run)

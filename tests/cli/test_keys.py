@@ -1,0 +1,51 @@
+"""`tunesmith keys …` against a real api."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from tests.api.conftest import running_api
+from tests.conftest import Services, forget_settings
+
+
+@pytest.fixture(scope="module")
+def api_url(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_api(services, tmp_path_factory.mktemp("api") / "api.log") as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def _api(database: Services, api_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TUNESMITH_API_URL", api_url)
+        forget_settings()
+        yield
+    forget_settings()
+
+
+def command(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["keys", *arguments])
+    assert result.exception is None, result.exception
+    return result.stdout
+
+
+def test_a_key_is_made_listed_and_revoked() -> None:
+    made = json.loads(command("create", "ci", "--scope", "infer", "--project", "team-a", "--days", "30", "--json"))
+    assert (made["project"], made["scopes"]) == ("team-a", ["infer"])
+    assert made["expires_at"] - made["created_at"] == pytest.approx(30 * 86_400, abs=5)
+    [listed] = json.loads(command("list", "--json"))
+    assert listed == {name: value for name, value in made.items() if name != "secret"}
+    assert json.loads(command("revoke", made["id"], "--json"))["revoked_at"] is not None
+    assert "revoked" in command("list")
+
+
+def test_people_are_shown_the_secret_once() -> None:
+    assert "No keys yet" in command("list")
+    shown = command("create", "ops", "--scope", "admin", "--all-projects").splitlines()
+    assert "opens admin of all projects" in shown[0]
+    assert shown[1].startswith("ts-")
+    assert shown[1] not in command("list")
+    assert "(all)" in command("list")
