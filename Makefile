@@ -19,7 +19,8 @@ up: setup ## start everything and stay up until Ctrl-C, printing every URL and t
 	@$(BIN)/python -m cli up
 
 test: setup ## run every test that needs no GPU and takes no minutes
-	@$(BIN)/python -m pytest -q -m "not gpu and not slow"
+	@# Each of the two processes, and what it starts, computes with one thread.
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not gpu and not slow"
 
 test-slow: setup ## run the tests that take minutes: kills, exact resume, too little memory, a full disk, a swap bench
 	@$(BIN)/python -m pytest -q -m slow

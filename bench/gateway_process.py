@@ -1,10 +1,7 @@
 """The real gateway as a process that can be killed and started again, with its vLLM: for measurements and for tests."""
 
-import contextlib
 import os
-import random
 import signal
-import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from bench.ports import free_port
 from bench.waiting import wait_until
 from cli.migrate import PROJECT
 from cli.processes import finish, log_tail, spawn, terminate
@@ -106,14 +104,6 @@ class Gateway:
     def _answers_or_ended(self) -> bool:
         assert self._process is not None
         return self._process.poll() is not None or self.health() is not None
-
-
-def free_port() -> int:
-    """A port that nobody listens on now, and that the kernel gives to no outgoing connection before it is used."""
-    while True:
-        port = random.randrange(15_000, 30_000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 def descendants(pid: int) -> list[int]:

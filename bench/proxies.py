@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.front import ALIAS
-from bench.services import KEY, free_port, without_settings
+from bench.ports import free_port
+from bench.services import KEY, without_settings
 from cli.health import http_is_healthy
 from cli.migrate import PROJECT
 from cli.supervisor import Child, Supervisor

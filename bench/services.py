@@ -4,14 +4,14 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGTERM
-from socket import socket
 
 import psycopg
 
+from bench.ports import free_port
 from cli.embedded import DATABASE, EmbeddedServices
 from cli.health import http_is_healthy
 from cli.home import HomeLock
@@ -107,13 +107,6 @@ def running_services() -> Iterator[Services]:
         finally:
             supervisor.stop_all()
             embedded.close()
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on now."""
-    with closing(socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def without_settings(env: Mapping[str, str]) -> dict[str, str]:

@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from bench import load
 from bench.front import ALIAS
 from bench.load import Load
-from bench.services import HEADERS, KEY, Services, free_port
+from bench.ports import free_port
+from bench.services import HEADERS, KEY, Services
 from cli.health import endpoint_state
 from cli.migrate import PROJECT
 from core import deployments

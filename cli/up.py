@@ -68,7 +68,7 @@ def running_system(settings: Settings, say: Say) -> Iterator[System]:
             cleanup.callback(lock.release)
             supervisor = Supervisor(lock.inherited, say)
             settings = _with_final_paths(settings, home)
-            settings = _with_final_ports(settings)
+            settings = _with_final_ports(settings, cleanup)
             settings = _start_services(settings, lock, supervisor, say, cleanup)
             _timed(say, "migrations", lambda: migrate(settings.environment()))
             supervisor.start(*service_children(settings))
@@ -162,17 +162,19 @@ def _start_services(
     return settings.model_copy(update=urls)
 
 
-def _with_final_ports(settings: Settings) -> Settings:
-    """Free ports for the api, the gateway and vLLM, and the URLs that follow from them."""
-    taken: list[int] = []
+def _with_final_ports(settings: Settings, cleanup: ExitStack) -> Settings:
+    """Ports for the api, the gateway and vLLM, kept to the end, also while one of them is down; and their URLs."""
+    chosen: list[int] = []
     for field, host, variable in (
         ("api_port", settings.api_host, "TUNESMITH_API_PORT"),
         ("inference_port", settings.inference_host, "TUNESMITH_INFERENCE_PORT"),
         ("vllm_port", settings.vllm_host, "VLLM_PORT"),
     ):
         explicit = field in settings.model_fields_set
-        taken.append(choose_port(host, getattr(settings, field), variable, explicit=explicit, avoid=taken))
-    api, inference, vllm = taken
+        claim = choose_port(host, getattr(settings, field), variable, explicit=explicit)
+        cleanup.callback(claim.release)
+        chosen.append(claim.port)
+    api, inference, vllm = chosen
     return settings.model_copy(
         update={
             "api_port": api,

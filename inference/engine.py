@@ -6,12 +6,12 @@ import logging
 import os
 import secrets
 import signal
-import socket
 from collections.abc import Callable
 
 import aiohttp
 
 from core.errors import EngineFailed
+from core.ports import claim_next_port
 from core.settings import Settings
 from inference.command import Launch, arguments, environment
 
@@ -30,7 +30,9 @@ class Engine:
     def __init__(self, settings: Settings, on_death: Callable[[], None], slot: int = 0) -> None:
         key = settings.vllm_api_key
         self.api_key = key.get_secret_value() if key else secrets.token_urlsafe(32)
-        self.port = settings.vllm_port if slot == 0 else _next_free_port(settings.vllm_host, settings.vllm_port)
+        # Whoever starts the gateway keeps the first one's port for it.
+        self._claim = None if slot == 0 else claim_next_port(settings.vllm_host, settings.vllm_port)
+        self.port = settings.vllm_port if self._claim is None else self._claim.port
         self.base_url = f"http://{settings.vllm_host}:{self.port}"
         self.log_path = settings.log_dir / ("vllm.log" if slot == 0 else f"vllm-{slot}.log")
         self.deaths = 0
@@ -144,14 +146,6 @@ class Engine:
         except OSError:
             return ""
         return "\n".join(lines[-LOG_TAIL_LINES:])
-
-
-def _next_free_port(host: str, port: int) -> int:
-    """The first port above that can be listened on."""
-    while True:
-        port += 1
-        with contextlib.suppress(OSError), socket.create_server((host, port)):
-            return port
 
 
 def _kill_group(pid: int) -> None:

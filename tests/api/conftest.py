@@ -1,11 +1,10 @@
 """The api as a process of its own, over real Postgres and Valkey, and a stub where the gateway would be."""
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -13,6 +12,7 @@ from threading import Thread
 import httpx
 import pytest
 
+from bench.ports import free_port
 from tests.api.bodies import write_base_model
 from tests.api.refusal import Refusal
 from tests.conftest import Services
@@ -42,12 +42,6 @@ class StubGateway(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         pass
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.api.conftest import client_of, free_port, running_api
+from bench.ports import free_port
+from tests.api.conftest import client_of, running_api
 from tests.conftest import Services
 
 

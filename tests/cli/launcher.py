@@ -1,6 +1,7 @@
 """A program for the tests: starts both embedded servers in a home, prints where they are, and waits to be stopped."""
 
 import json
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -12,6 +13,8 @@ from core.errors import ServiceError
 
 
 def main(home: Path) -> None:
+    # A shell that is not interactive lets what it starts with `&` ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     lock = HomeLock(home)
     try:
         lock.acquire()

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from cli.ports import any_free_port, choose_port, is_free
+from cli.ports import choose_port
 from core.errors import ConfigurationError
+from core.ports import claim_next_port, claim_port, is_free
 
 HOST = "127.0.0.1"
 
@@ -17,15 +18,21 @@ def taken() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_a_free_port_is_kept() -> None:
-    port = any_free_port(HOST)
-    assert choose_port(HOST, port, "TUNESMITH_API_PORT", explicit=True) == port
+@pytest.fixture
+def free() -> int:
+    claim = claim_next_port(HOST, 20_000)
+    claim.release()
+    return claim.port
+
+
+def test_a_free_port_is_kept(free: int) -> None:
+    assert choose_port(HOST, free, "TUNESMITH_API_PORT", explicit=True).port == free
 
 
 def test_a_taken_default_is_moved(taken: int) -> None:
     chosen = choose_port(HOST, taken, "TUNESMITH_API_PORT", explicit=False)
-    assert chosen != taken
-    assert is_free(HOST, chosen)
+    assert chosen.port > taken
+    assert is_free(HOST, chosen.port)
 
 
 def test_a_taken_port_of_the_users_is_an_error_with_the_fix(taken: int) -> None:
@@ -33,11 +40,14 @@ def test_a_taken_port_of_the_users_is_an_error_with_the_fix(taken: int) -> None:
         choose_port(HOST, taken, "TUNESMITH_API_PORT", explicit=True)
 
 
-def test_a_port_given_out_before_is_not_given_out_again() -> None:
-    port = any_free_port(HOST)
-    assert choose_port(HOST, port, "VLLM_PORT", explicit=False, avoid=[port]) != port
+def test_two_servers_of_one_system_get_different_ports(free: int) -> None:
+    first, second = (choose_port(HOST, free, name, explicit=False) for name in ("TUNESMITH_API_PORT", "VLLM_PORT"))
+    assert (first.port, second.port > free) == (free, True)
 
 
-def test_a_host_of_another_machine_is_an_error() -> None:
-    with pytest.raises(ConfigurationError, match=r"cannot listen on 192\.0\.2\.1:8000"):
-        is_free("192.0.2.1", 8000)
+def test_a_claimed_port_of_the_users_is_an_error_that_says_how_to_find_its_holder(free: int) -> None:
+    claim = claim_port(HOST, free)
+    assert claim is not None
+    with pytest.raises(ConfigurationError, match=rf"port {free} .* is kept .*grep tunesmith-port-{free}.*VLLM_PORT"):
+        choose_port(HOST, free, "VLLM_PORT", explicit=True)
+    claim.release()

@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from cli.ports import any_free_port
+from core.ports import claim_next_port
 from tests.cli.conftest import wait_until_gone
 from tests.cli.system import Tunesmith
 from tests.conftest import Services
@@ -131,7 +131,8 @@ def test_the_users_own_servers_are_used_instead(services: Services, tmp_path: Pa
 
 
 def test_a_database_that_does_not_answer_is_named_without_its_password(tmp_path: Path) -> None:
-    url = f"postgresql://me:secret@127.0.0.1:{any_free_port('127.0.0.1')}/db"
+    nobodys = claim_next_port("127.0.0.1", 20_000)
+    url = f"postgresql://me:secret@127.0.0.1:{nobodys.port}/db"
     running = Tunesmith(tmp_path, DATABASE_URL=url)
     assert running.stop() == 1
     assert "Error: DATABASE_URL" in running.output

@@ -10,6 +10,7 @@ import httpx
 import uvicorn
 from pydantic import SecretStr
 
+from bench.ports import free_port
 from core.key_ring import KeyRing
 from core.settings import Settings
 from inference.__main__ import Server, configure
@@ -18,7 +19,6 @@ from inference.gate import Gate
 from inference.metrics import Metrics
 from inference.routes import Routes, Table, Target, Trial
 from tests.inference import vllm as vllm_server
-from tests.inference.gateway import free_port
 from tests.inference.vllm import Vllm
 from tests.waiting import wait_until
 

@@ -9,7 +9,6 @@ import httpx
 import openai
 
 from bench import gateway_process
-from bench.gateway_process import free_port
 from core import deployments
 from core.db import transaction
 from core.models import Deployment
@@ -17,7 +16,6 @@ from core.spec import DeploySpec
 from core.states import DeploymentStatus
 from tests.waiting import wait_until
 
-__all__ = ["free_port"]
 ALIAS = "tunesmith"
 LIVE_WITHIN_S = 150
 VLLM_KEY = "the-key-of-vllm"

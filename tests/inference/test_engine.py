@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_port
 from core.errors import EngineFailed, UpstreamFailed
 from core.settings import Settings
 from inference.command import Launch, arguments, cpu_defaults, environment
 from inference.control import EngineControl
 from inference.engine import Engine
-from tests.inference.gateway import free_port
 
 # Its connection breaks a while before its process has ended, as that of a large one does.
 DIES_AT_A_POST = """

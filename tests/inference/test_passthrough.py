@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from bench.ports import free_port
 from core.errors import ServiceError
 from core.passthrough import Upstream
 from inference.errors import render
-from tests.inference.gateway import free_port
 from tests.waiting import wait_until
 
 

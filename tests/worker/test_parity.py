@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from bench.gateway_process import free_port
+from bench.ports import free_port
 from core.parity import FILE, Question, load, save
 from core.rows import Row
 from tests.conftest import Services, forget_settings
