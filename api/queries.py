@@ -2,13 +2,16 @@
 
 from typing import Any, TypeVar
 
+import anyio.to_thread
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.db import first_row
 from api.schemas.jobs import JobView
 from core.errors import NotFound
+from core.health import Health, Step, verdict
 from core.models import Deployment, Evaluation, Event, Job, Key, Metric, Model, Run
+from core.spec import StageSpec
 
 Row = TypeVar("Row", Model, Deployment, Key)
 
@@ -77,6 +80,22 @@ async def metrics_after(session: AsyncSession, job: Job, stage: str | None, afte
         if len(found) == limit:
             break
     return found
+
+
+async def health(session: AsyncSession, job: Job) -> list[Health]:
+    """The verdict on the training of each stage that has begun, from its metrics as they are now."""
+    planned_steps = {stage["name"]: stage["steps"] for stage in job.plan["stages"]}
+    judged = []
+    for stage in map(StageSpec.model_validate, job.spec["stages"]):
+        rows = await session.execute(
+            select(Metric.step, Metric.epoch, Metric.loss, Metric.grad_norm, Metric.learning_rate)
+            .where(Metric.job_id == job.id, Metric.stage == stage.name)
+            .order_by(Metric.step)
+        )
+        if steps := [Step.model_validate(row) for row in rows]:
+            # In a thread: the rules take a tenth of a second for the steps of the whole recipe.
+            judged.append(await anyio.to_thread.run_sync(verdict, steps, stage, planned_steps.get(stage.name)))
+    return judged
 
 
 async def scores(session: AsyncSession, job: Job) -> dict[str, dict[str, Any]]:

@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session
 from core import deployments
 from core.claims import next_job
 from core.errors import LeaseLost
-from core.events import add_event
+from core.events import add_event, add_event_once
 from core.forecast import judge
+from core.health import Finding, Health
 from core.machine import Device
 from core.models import Evaluation, Job, Metric, Phase, Project, Run, Worker
 from core.remedies import remedy
@@ -152,6 +153,36 @@ def record_adjustment(session: Session, lease: Lease, stage: str, changes: dict[
     job.adjustments = {**(job.adjustments or {}), stage: changes}
     add_event(
         session, job.id, "run.adjusted", message, lease.attempt, level="warning", data={"stage": stage, **changes}
+    )
+
+
+def record_finding(session: Session, lease: Lease, stage: str, finding: Finding) -> None:
+    """Tell what a rule found in the stage's training; whatever run finds it again, it is told once."""
+    hold(session, lease)
+    add_event_once(
+        session,
+        lease.job_id,
+        "training.unhealthy",
+        f"{stage}, step {finding.step}: {finding.message}; {finding.advice}",
+        lease.attempt,
+        level="warning",
+        about={"stage": stage, "kind": finding.kind},
+        data=finding.model_dump(mode="json", include={"step", "figure", "bound", "advice"}),
+    )
+
+
+def record_health(session: Session, lease: Lease, health: Health) -> None:
+    """Tell the verdict on a stage's training, once."""
+    hold(session, lease)
+    add_event_once(
+        session,
+        lease.job_id,
+        "training.judged",
+        health.summary(),
+        lease.attempt,
+        level="warning" if health.warnings else "info",
+        about={"stage": health.stage},
+        data={"status": health.status, "warnings": health.warnings},
     )
 
 

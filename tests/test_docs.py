@@ -10,6 +10,8 @@ import pytest
 
 from api.schemas.deployments import DeploymentRequest, DeploymentView
 from core.errors import JobRefused
+from core.health import Health
+from core.health import Kind as Rule
 from core.job_warnings import Code
 from core.parity import Kind, Mismatch, ParityRecord, What
 from core.settings import Settings
@@ -70,3 +72,9 @@ def test_every_field_and_kind_of_a_parity_record_is_explained() -> None:
     page = (ROOT / "docs" / "parity.md").read_text(encoding="utf-8")
     ours = {*ParityRecord.model_fields, *Mismatch.model_fields, *get_args(Kind), *get_args(What)}
     assert ours <= set(re.findall(r"`([a-z_]+)`", page))
+
+
+def test_every_rule_and_status_of_a_trainings_health_is_explained() -> None:
+    page = (ROOT / "docs" / "training-health.md").read_text(encoding="utf-8")
+    statuses = get_args(Health.model_fields["status"].annotation)
+    assert {*get_args(Rule), *statuses} <= set(re.findall(r"`([a-z_]+)`", page))

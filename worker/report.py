@@ -1,12 +1,14 @@
 """Bringing what stage programs report into Postgres, at most once a second."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from core import events, runs
+from core.health import Finding, HealthWatch, Step
+from core.spec import StageSpec
 from worker.lease import LeaseKeeper
 
 _METRIC_FIELDS = ("step", "epoch", "loss", "grad_norm", "learning_rate", "tokens", "tokens_per_s", "step_s")
@@ -15,10 +17,12 @@ _EVERY_S = 1.0
 
 
 class Reporter:
-    """Writes events, metrics and progress of one run."""
+    """Writes events, metrics and progress of one run; the training of `stages` is judged as it goes."""
 
-    def __init__(self, keeper: LeaseKeeper) -> None:
+    def __init__(self, keeper: LeaseKeeper, stages: Iterable[StageSpec] = ()) -> None:
         self.keeper, self.lease = keeper, keeper.lease
+        self.stages = {stage.name: stage for stage in stages}
+        self.watches: dict[str, HealthWatch] = {}
         self.metrics: dict[tuple[str, int], dict[str, Any]] = {}
         self.progress: dict[str, Any] | None = None
         self.flushed_at = 0.0
@@ -56,6 +60,7 @@ class Reporter:
                 # A step that was repeated after a resume counts once, as it went the last time.
                 self.metrics[stage, event["step"]] = {"stage": stage, **{key: event[key] for key in _METRIC_FIELDS}}
                 self.progress = self._progress(stage, program, event)
+                self._judge(stage, event)
             case "progress":
                 self.progress = self._progress(stage, program, event)
             case "device":
@@ -72,6 +77,24 @@ class Reporter:
                 self.keeper.write(lambda session: runs.record_checkpoint(session, self.lease, stage, event["step"]))
             case "train_begin" if event["step"]:
                 self.event("run.resumed", f"Resumed {stage} at step {event['step']} of {event['max_steps']}")
+
+    def training_ended(self, stage: str) -> None:
+        """Tell the verdict on the stage's training."""
+        if (watch := self.watches.get(stage)) is not None:
+            health = watch.health()
+            self.keeper.write(lambda session: runs.record_health(session, self.lease, health))
+
+    def _judge(self, stage: str, event: dict[str, Any]) -> None:
+        """Let the rules see a step.  They see the steps of earlier runs again first, as these are reported again."""
+        if stage not in self.watches and stage in self.stages:
+            self.watches[stage] = HealthWatch(self.stages[stage], event["max_steps"])
+        if (watch := self.watches.get(stage)) is not None:
+            for finding in watch.see(Step.model_validate(event)):
+                if finding.level == "warning":
+                    self._unhealthy(stage, finding)
+
+    def _unhealthy(self, stage: str, finding: Finding) -> None:
+        self.keeper.write(lambda session: runs.record_finding(session, self.lease, stage, finding))
 
     @staticmethod
     def _progress(stage: str, program: str, event: dict[str, Any]) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class JobRun:
 
     def __init__(self, spec: JobSpec, keeper: LeaseKeeper, adjustments: dict[str, Any] | None = None) -> None:
         self.spec, self.keeper, self.lease = spec, keeper, keeper.lease
-        self.reporter = Reporter(keeper)
+        self.reporter = Reporter(keeper, spec.stages)
         self.artefacts = Artefacts(self.lease.job_id, spec, adjustments)
         self.live = LiveModel(keeper)
         self.parity = ParityBeforeTraining(keeper, self.reporter)
@@ -177,6 +177,7 @@ class JobRun:
         while True:
             try:
                 self._program("sft", stage)
+                self.reporter.training_ended(stage.name)
                 return
             except ProgramFailed as failure:
                 if failure.exit_code != Exit.OUT_OF_MEMORY or not self._halve_micro_batch(stage):

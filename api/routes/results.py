@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query
 from api import queries
 from api.deps import SessionDep
 from api.schemas.errors import ErrorBody
-from api.schemas.lists import Page
+from api.schemas.lists import Listing, Page
 from api.schemas.results import MetricView, Scorecard
 from core.errors import InvalidRequest, NotFound
+from core.health import Health
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["jobs"], responses={404: {"model": ErrorBody}})
 
@@ -31,6 +32,12 @@ async def list_metrics(
         raise InvalidRequest("after is a step of one stage: give `stage` too", param="after")
     rows = await queries.metrics_after(session, job, stage, -1 if after is None else after, limit + 1)
     return Page.of([MetricView.of(row) for row in rows], limit, key="step")
+
+
+@router.get("/health")
+async def get_health(job_id: str, session: SessionDep) -> Listing[Health]:
+    """The verdict on the training of each stage that has begun: what looks wrong, since which step, and what to do."""
+    return Listing(data=await queries.health(session, await queries.get_job(session, job_id)))
 
 
 @router.get("/scorecard")

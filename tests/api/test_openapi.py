@@ -16,6 +16,7 @@ PATHS = {
     "/jobs/{job_id}/preview": {"get"},
     "/jobs/{job_id}/events": {"get"},
     "/jobs/{job_id}/metrics": {"get"},
+    "/jobs/{job_id}/health": {"get"},
     "/jobs/{job_id}/scorecard": {"get"},
     "/jobs/{job_id}/cancel": {"post"},
     "/jobs/{job_id}/pause": {"post"},

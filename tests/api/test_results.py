@@ -53,6 +53,20 @@ def test_metrics_name_what_is_wrong_with_their_query(
     assert (answer.status_code, answer.json()["error"]["param"]) == (422, param)
 
 
+def test_the_health_of_a_training_is_judged_from_its_steps_so_far(client: httpx.Client, lease: Lease) -> None:
+    url = f"/jobs/{lease.job_id}/health"
+    assert client.get(url).json() == {"object": "list", "data": []}
+    with transaction() as session:
+        # The recipe's first step has a rate of 0, and the second one a hundredth of 2e-4.
+        steps = [{**metric("chat", step), "learning_rate": rate} for step, rate in ((1, 0.0), (2, 2e-6), (3, 2e-4))]
+        runs.record_progress(session, lease, None, steps)
+    [health] = client.get(url).json()["data"]
+    assert (health["stage"], health["status"], health["steps"]) == ("chat", "unhealthy", 3)
+    assert health["token_probability_last"] == 0.6065
+    [finding] = health["findings"]
+    assert (finding["kind"], finding["step"], finding["figure"], finding["bound"]) == ("learning_rate", 3, 2e-4, 4e-6)
+
+
 def test_the_scorecard_starts_with_the_base_model(client: httpx.Client, lease: Lease) -> None:
     with transaction() as session:
         for stage in ("tools", "chat", "base"):

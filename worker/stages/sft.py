@@ -119,7 +119,8 @@ def config(spec: StageRun, checkpoints: Path) -> SFTConfig:
         per_device_train_batch_size=stage.batch_size,
         gradient_accumulation_steps=stage.gradient_accumulation_steps,
         learning_rate=stage.learning_rate,
-        lr_scheduler_type=stage.lr_scheduler,
+        # Its "constant" leaves the warm-up out.
+        lr_scheduler_type="constant_with_warmup" if stage.lr_scheduler == "constant" else stage.lr_scheduler,
         warmup_steps=stage.warmup_steps,
         optim=stage.optimizer,
         weight_decay=stage.weight_decay,
