@@ -6,8 +6,9 @@ suite of that name may hold other rows.  A row that a suite holds twice is paire
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, func, literal, select, tuple_, union_all
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
@@ -58,44 +59,70 @@ def of_model(model_id: str) -> Answers:
     return Answers(tuple_(Evaluation.job_id, Evaluation.stage).in_(newest))
 
 
+@dataclass(frozen=True)
+class PairedRows:
+    """The rows that two models have both answered: of each the newer model's key, and the older one's as `older_…`."""
+
+    rows: Subquery
+
+    @property
+    def won(self) -> ColumnElement[bool]:
+        """Only the newer model is right."""
+        return and_(self.rows.c.correct, ~self.rows.c.older_correct)
+
+    @property
+    def lost(self) -> ColumnElement[bool]:
+        """Only the older model is right."""
+        return and_(~self.rows.c.correct, self.rows.c.older_correct)
+
+    def answers(self) -> Select[EvaluationAnswer, EvaluationAnswer]:
+        """The whole answers, the older model's first; the newer one's are of `EvaluationAnswer` itself."""
+        older = aliased(EvaluationAnswer)
+        is_older = and_(*(getattr(older, name) == self.rows.c[f"older_{name}"] for name in _ROW))
+        is_newer = and_(*(getattr(EvaluationAnswer, name) == self.rows.c[name] for name in _ROW))
+        return (
+            select(older, EvaluationAnswer)
+            .select_from(self.rows)
+            .join(older, is_older)
+            .join(EvaluationAnswer, is_newer)
+        )
+
+
+def paired_rows(older: Answers, newer: Answers) -> PairedRows:
+    """The rows that both models have answered.
+
+    They are brought together by grouping and not by a join: Postgres cannot know how many rows a suite has in common
+    with another, and would try each row of one with each of the other.
+    """
+    sides = (select(older.rows(), literal(True).label("is_older")), select(newer.rows(), literal(False)))
+    rows = union_all(*sides).subquery()
+
+    def of(name: str, *, is_older: bool) -> ColumnElement[Any]:
+        aggregate = func.bool_or if name == "correct" else func.max
+        return aggregate(rows.c[name]).filter(rows.c.is_older == is_older)
+
+    columns = [of(name, is_older=False).label(name) for name in (*_ROW, "correct")]
+    columns += [of(name, is_older=True).label(f"older_{name}") for name in (*_ROW, "correct")]
+    same = [rows.c[name] for name in _SAME]
+    return PairedRows(select(*columns).group_by(*same).having(func.count() == 2).subquery())
+
+
 def compare_answers(session: Session, older: Answers, newer: Answers) -> dict[str, Paired]:
     """How two models differ on the rows that both answered, by suite; nothing for a suite without such a row."""
-    both, won, lost = _both(older, newer)
-    query = select(both.c.suite, func.count(), func.count().filter(won), func.count().filter(lost))
-    counted = session.execute(query.group_by(both.c.suite).order_by(both.c.suite)).all()
-    return {suite: Paired(n, won, lost, mcnemar(won, lost)) for suite, n, won, lost in counted}
+    both = paired_rows(older, newer)
+    suite = both.rows.c.suite
+    query = select(suite, func.count(), func.count().filter(both.won), func.count().filter(both.lost))
+    counted = session.execute(query.group_by(suite).order_by(suite)).all()
+    return {name: Paired(n, won, lost, mcnemar(won, lost)) for name, n, won, lost in counted}
 
 
-def examples(
-    session: Session, older: Answers, newer: Answers, *, won: bool, limit: int, suite: str | None = None
-) -> Sequence[Pair]:
+def examples(session: Session, older: Answers, newer: Answers, *, won: bool, limit: int) -> Sequence[Pair]:
     """Rows on which the models differ, the older model's answer and the newer one's: `limit` of each suite at most.
 
     `won`: those that only the newer model gets right; else those that only the older one does.
     """
-    both, is_won, is_lost = _both(older, newer)
-    number = func.row_number().over(partition_by=both.c.suite, order_by=both.c.row)
-    differing = select(both, number.label("number")).where(is_won if won else is_lost)
-    if suite is not None:
-        differing = differing.where(both.c.suite == suite)
-    shown = differing.subquery()
-    return session.execute(pairs(shown).where(shown.c.number <= limit).order_by(shown.c.suite, shown.c.row)).all()
-
-
-def pairs(both: Subquery) -> Select[EvaluationAnswer, EvaluationAnswer]:
-    """The whole answers of paired rows: the older model's and the newer one's."""
-    before, after = aliased(EvaluationAnswer), aliased(EvaluationAnswer)
-    is_before = and_(*(getattr(before, name) == both.c[f"older_{name}"] for name in _ROW))
-    is_after = and_(*(getattr(after, name) == both.c[name] for name in _ROW))
-    return select(before, after).select_from(both).join(before, is_before).join(after, is_after)
-
-
-def _both(older: Answers, newer: Answers) -> tuple[Subquery, ColumnElement[bool], ColumnElement[bool]]:
-    """The rows that both models answered, and which of them the newer model won and lost."""
-    before, after = older.rows(), newer.rows()
-    both = (
-        select(after, *(before.c[name].label(f"older_{name}") for name in (*_ROW, "correct")))
-        .join(before, and_(*(before.c[name] == after.c[name] for name in _SAME)))
-        .subquery()
-    )
-    return both, and_(both.c.correct, ~both.c.older_correct), and_(~both.c.correct, both.c.older_correct)
+    both = paired_rows(older, newer)
+    number = func.row_number().over(partition_by=both.rows.c.suite, order_by=both.rows.c.row)
+    numbered = select(both.rows, number.label("number")).where(both.won if won else both.lost).subquery()
+    query = PairedRows(numbered).answers().where(numbered.c.number <= limit)
+    return session.execute(query.order_by(numbered.c.suite, numbered.c.row)).all()

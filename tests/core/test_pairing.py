@@ -62,3 +62,11 @@ def test_of_a_model_that_several_jobs_measured_the_newest_answers_count(job_id: 
     measure(new_job(), "base", Row("a", True), model="base", at=datetime(2026, 11, 2, tzinfo=UTC))
     new = measure(new_job(), "tools", Row("a", True), Row("b", True))
     assert compared(of_model("base"), of_model(new)) == {"tools": Paired(2, 0, 0, 1.0)}
+
+
+def test_thousands_of_rows_are_paired_though_postgres_knows_nothing_of_the_table_yet(job_id: str) -> None:
+    for stage in ("chat", "tools"):
+        measure(job_id, stage, *(Row(f"q{n}", stage == "tools" and n % 3 == 0) for n in range(3000)))
+    older, newer = of_stage(job_id, "chat"), of_stage(job_id, "tools")
+    assert compared(older, newer)["tools"].won == 1000
+    assert len(asked(older, newer, won=True, limit=20)) == 20
