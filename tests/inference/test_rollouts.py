@@ -13,8 +13,8 @@ from tests.inference.traffic import PROMPTS, Streams, greedy_all
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
-LONG_TOKENS = 1000
-"""Some seconds of generation: longer than any drain limit here."""
+LONG_TOKENS = 2000
+"""Some seconds of generation: still going on when a deployment that is asked for meanwhile has to wait for it."""
 
 
 class LongAnswer:

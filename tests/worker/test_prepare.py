@@ -10,7 +10,7 @@ import pytest
 from core.errors import BadData
 from core.preparation import Preparation, RowPlace
 from tests.worker.conftest import TINY_BASE
-from worker.stages import tokenising
+from worker.stages import in_parallel
 from worker.stages.prepare import prepare
 from worker.stages.run_dir import StageRun
 
@@ -54,8 +54,9 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
 @pytest.fixture
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Further processes begin after 3 chunks already."""
-    monkeypatch.setattr(tokenising, "WARM_UP_CHUNK", 1)
-    monkeypatch.setattr(tokenising, "FIRST_CHUNKS", 3)
+    monkeypatch.setattr(in_parallel, "WARM_UP_CHUNK", 1)
+    monkeypatch.setattr(in_parallel, "CHECKED_CHUNKS", 3)
+    monkeypatch.setattr(in_parallel, "LOADING_S", 0)
 
 
 @pytest.mark.usefixtures("few_at_once")

@@ -1,23 +1,21 @@
 """Text as token ids, piece by piece: the same ids as of the whole text, found in a fraction of the time.
 
-A special token such as `<|im_end|>` is cut out of a text before anything else is looked at, so what stands before and
-behind it is tokenised apart; and nearly every tokenizer ends a word at a line break that text follows.  So special
-tokens and lines are pieces, and each piece is tokenised once: tools and system prompts repeat from row to row.
-Whether a tokenizer is of that kind is tried on many pairs of pieces; of any other one, fewer things are pieces.
+Special tokens and lines are pieces where the tokenizer tokenises them apart (`worker.stages.apart`).  Each is tokenised
+once: tools and system prompts repeat from row to row.
 """
 
 import re
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
+from worker.stages.apart import encode, lines_are_apart, special_marks, words_are_apart
+from worker.stages.words import WordEncoder
+
 _LINES = re.compile(r"(?<=\n)(?=\S)")
-_ENDS = ("x", "1", "}", ">", "'", " ", "é", "漢", "😀", "\r", "\n", "")
-_STARTS = ("x", "X", "1", "{", '"', "'s", "<", "_", "-", "#", "(", "é", "漢", "😀", "\u0301", "\u2581", "|")
 _LONGEST_KEPT, _KEPT, _OVERHEAD = 4096, 1_000_000, 200
 """Characters of the longest piece that is remembered, and of all in one of the two generations; each counts as some
 more, which is about what it takes besides."""
@@ -29,8 +27,8 @@ class Encoded:
 
     text: str
     ids: "array[int]"
-    ends: tuple[tuple[int, int], ...]
-    """Behind each piece: characters so far, tokens so far."""
+    ends: Mapping[int, int]
+    """Characters up to the end of each piece, and the tokens up to there, in order."""
 
 
 class PieceEncoder:
@@ -40,12 +38,13 @@ class PieceEncoder:
         self._backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
         self._backend.no_truncation()
         self._backend.no_padding()
-        special = [token for token in tokenizer.added_tokens_decoder.values() if token.special]
-        plain = [t.content for t in special if not (t.lstrip or t.rstrip or t.single_word or t.normalized)]
-        marks = sorted(plain, key=len, reverse=True)  # the longest first, as the tokenizer finds them
-        are_pieces = len(plain) == len(special) and bool(marks) and self._are_apart(marks)
-        self._marks = re.compile(f"({'|'.join(map(re.escape, marks))})") if are_pieces else None
-        self.by_lines = self._lines_are_apart()
+        marks = special_marks(tokenizer, self._backend)
+        self._marks = re.compile(f"({'|'.join(map(re.escape, marks))})") if marks else None
+        self.by_lines = lines_are_apart(self._backend)
+        self.by_words = words_are_apart(tokenizer, self._backend)
+        self._encode: Callable[[Sequence[str]], list[array[int]]] = (
+            WordEncoder(self._backend).encode if self.by_words else lambda texts: encode(self._backend, texts)
+        )
         self._new: dict[str, array[int]] = {}
         self._old: dict[str, array[int]] = {}
         self._kept = 0
@@ -58,13 +57,10 @@ class PieceEncoder:
 
     def tokens_before(self, encoded: Encoded, characters: int) -> int | None:
         """The tokens of the text's first characters; None where they end inside of a token."""
-        at_characters = at_tokens = 0
-        for end, tokens in encoded.ends:
-            if end > characters:
-                break
-            at_characters, at_tokens = end, tokens
-        if at_characters == characters:
-            return at_tokens
+        if (tokens := encoded.ends.get(characters)) is not None:
+            return tokens
+        at_characters = max(end for end in encoded.ends if end <= characters)
+        at_tokens = encoded.ends[at_characters]
         part = encoded.text[at_characters:characters]
         ids = self._ids_of([part])[part]
         if encoded.ids[at_tokens : at_tokens + len(ids)] != ids:
@@ -102,31 +98,12 @@ class PieceEncoder:
         if self._kept > _KEPT:
             self._new, self._old, self._kept = {}, self._new, 0
 
-    def _encode(self, texts: Sequence[str]) -> list["array[int]"]:
-        encodings = self._backend.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [array("i", encoding.ids) for encoding in encodings]
-
-    def _are_apart(self, marks: Sequence[str]) -> bool:
-        """Whether special tokens divide a text."""
-        pairs = [(end, mark, start) for mark, (end, start) in product(marks, zip(_ENDS, _STARTS, strict=False))]
-        pairs += [(end, marks[0], start) for end, start in product(_ENDS, (*_STARTS, " ", "\n"))]
-        return self._join_as_they_are(pairs)
-
-    def _lines_are_apart(self) -> bool:
-        return self._join_as_they_are([(f"{end}\n", start) for end, start in product(_ENDS, _STARTS)])
-
-    def _join_as_they_are(self, cases: Sequence[tuple[str, ...]]) -> bool:
-        whole = self._encode(["".join(case) for case in cases])
-        parts = iter(self._encode([part for case in cases for part in case]))
-        return all(ids == sum((next(parts) for _ in case), array("i")) for ids, case in zip(whole, cases, strict=True))
-
 
 def _joined(text: str, pieces: Sequence[str], known: dict[str, "array[int]"]) -> Encoded:
     ids: array[int] = array("i")
-    ends: list[tuple[int, int]] = []
-    characters = 0
+    characters, ends = 0, {0: 0}
     for piece in pieces:
         ids.extend(known[piece])
         characters += len(piece)
-        ends.append((characters, len(ids)))
-    return Encoded(text, ids, tuple(ends))
+        ends[characters] = len(ids)
+    return Encoded(text, ids, ends)

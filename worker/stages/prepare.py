@@ -11,7 +11,9 @@ if __name__ in ("__main__", "__mp_main__"):  # also where a process that tokenis
 
 import os
 import time
+from array import array
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,6 +26,7 @@ from core.storage import fsync
 from worker.stages import row_cache
 from worker.stages.counting import Counts
 from worker.stages.first_rows import first_rows
+from worker.stages.in_parallel import tokenised
 from worker.stages.mix import Mixture
 from worker.stages.overlap import evaluation_keys
 from worker.stages.parity import ROWS, sample
@@ -31,7 +34,7 @@ from worker.stages.preview import write_preview
 from worker.stages.render import load_tokenizer
 from worker.stages.run_dir import RunDir, StageRun, run_program
 from worker.stages.sources import source_rows
-from worker.stages.tokenising import Batch, Task, tokenised
+from worker.stages.tokenising import Batch, Task
 
 _IDS = pa.list_(pa.int32())
 _SCHEMA = pa.schema([("input_ids", _IDS), ("labels", _IDS), ("length", pa.int32())])
@@ -95,16 +98,15 @@ def prepare(spec: StageRun, target: Path, processes: int, report: Callable[[int]
 
 
 def _record_batch(batch: Batch) -> pa.RecordBatch:
-    lengths = pa.array([row.length for row in batch.outcomes if row.dropped is None], pa.int32())
-    ends = [0]
-    for length in lengths.to_pylist():
-        ends.append(ends[-1] + length)
-    offsets = pa.array(ends, pa.int32())
-    columns = [
-        pa.ListArray.from_arrays(offsets, pa.Array.from_buffers(pa.int32(), len(values), [None, pa.py_buffer(values)]))
-        for values in (batch.ids, batch.labels)
-    ]
-    return pa.record_batch([*columns, lengths], schema=_SCHEMA)
+    # From buffers: `pa.array` would load pandas to see whether it is given something of it.
+    lengths = array("i", [row.length for row in batch.outcomes if row.dropped is None])
+    offsets = _int32(array("i", accumulate(lengths, initial=0)))
+    columns = [pa.ListArray.from_arrays(offsets, _int32(values)) for values in (batch.ids, batch.labels)]
+    return pa.record_batch([*columns, _int32(lengths)], schema=_SCHEMA)
+
+
+def _int32(values: "array[int]") -> pa.Array:
+    return pa.Array.from_buffers(pa.int32(), len(values), [None, pa.py_buffer(values)])
 
 
 def _reporter(run: RunDir) -> Callable[[int], None]:

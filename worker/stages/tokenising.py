@@ -1,39 +1,20 @@
-"""Chunks of rows as token ids, with what has to be counted of every row; in this process or in several.
+"""Chunks of rows as token ids, with what has to be counted of every row."""
 
-The result depends on the rows alone, not on the number of processes or on who was faster.  The first chunks are always
-done here: only many rows are worth the second that a further process needs to start.
-"""
-
-import os
-import threading
 from array import array
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import chain, islice
-from multiprocessing import forkserver, get_context, parent_process
 
-from core.errors import ServiceError
 from core.preparation import DropReason, Kind
 from core.rows import Problem, Row
 from core.spec import TooLong, ToolPrompt
 from worker.stages.mix import RowChunk
 from worker.stages.overlap import overlaps
 from worker.stages.render import Rendered, Renderer, Tokens, check_parity, load_tokenizer
-from worker.stages.run_dir import Exit, StageFailure
 from worker.stages.sources import RawChunk
 from worker.stages.tool_prompt import as_prompted
 from worker.stages.truncate import cut_left
 
 Chunk = RowChunk | RawChunk
-WARM_UP_CHUNK, FIRST_CHUNKS = 4, 24
-"""Before this one the further processes' libraries begin to load; after so many, those processes begin to work."""
-_START_METHOD = "forkserver"
-PARITY_ROWS = 64
-"""So many of the first rows are checked to be prompted in training as they will be in serving."""
 
 
 @dataclass(frozen=True)
@@ -128,80 +109,3 @@ class Tokenising:
                 is_checked=is_checked,
             )
         )
-
-
-def tokenised(chunks: Iterator[Chunk], task: Task, processes: int) -> Iterator[Batch]:
-    """All chunks as batches, in order.  An error is that of the first row that has one."""
-    here = Tokenising(task, PARITY_ROWS)
-    for number, chunk in enumerate(islice(chunks, FIRST_CHUNKS if processes > 1 else None)):
-        if number == WARM_UP_CHUNK and processes > 1:
-            _load_ahead()
-        yield here(chunk)
-    for chunk in chunks:
-        yield from _by_processes(chain([chunk], chunks), task, processes)
-
-
-def _by_processes(chunks: Iterator[Chunk], task: Task, processes: int) -> Iterator[Batch]:
-    """The batches in the order of the chunks, of which a few more are read than processes are at work."""
-    waiting: deque[Future[Batch]] = deque()
-    pool = ProcessPoolExecutor(processes, get_context(_START_METHOD), _start, (task,))
-    try:
-        while True:
-            chunk, error = _next(chunks)
-            if chunk is not None:
-                waiting.append(pool.submit(_work, chunk))
-            while waiting and (chunk is None or len(waiting) > 2 * processes):
-                yield waiting.popleft().result()
-            if error is not None:
-                raise error
-            if chunk is None:
-                return
-    except BrokenProcessPool as broken:
-        message = "a process that tokenises rows was killed, most likely as memory ran out; use a larger worker"
-        raise StageFailure(Exit.OUT_OF_MEMORY, "out_of_memory", message) from broken
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _load_ahead() -> None:
-    """Load the libraries of the further processes, once for all of them, in a process that they are forked from.
-
-    They are not forked from this one: a copy of a process with threads may wait for ever for one that it lacks.
-    """
-    get_context(_START_METHOD).set_forkserver_preload(["worker.stages.without_torch", __name__])
-    forkserver.ensure_running()
-
-
-def _next(chunks: Iterator[Chunk]) -> tuple[Chunk | None, Exception | None]:
-    """The next chunk, or what is wrong with its rows: said once the rows before are known to be good."""
-    try:
-        return next(chunks, None), None
-    except (ServiceError, StageFailure, OSError) as error:
-        return None, error
-
-
-_tokenising: Tokenising | None = None
-"""Of a process that works for another one."""
-
-
-def _start(task: Task) -> None:
-    global _tokenising
-    threading.Thread(target=_end_with_program, daemon=True).start()
-    os.putenv("TOKENIZERS_PARALLELISM", "false")  # there are as many processes as cores
-    _tokenising = Tokenising(task)
-
-
-def _end_with_program() -> None:
-    """Wait until the program that this process works for is gone, and end; it may have been killed.
-
-    The kernel's own signal would come with the end of the server that this was forked from, which waits for this one.
-    """
-    program = parent_process()
-    assert program is not None
-    program.join()
-    os._exit(1)
-
-
-def _work(chunk: Chunk) -> Batch:
-    assert _tokenising is not None
-    return _tokenising(chunk)
