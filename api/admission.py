@@ -98,6 +98,7 @@ def _scanned(data: DatasetSpec, param: str, join_rows: int, uploaded: Mapping[st
         file = uploaded.get(data.file_id)
         if file is None:
             raise files.missing([data.file_id], param)
+        files.check_is_data(file, param)
         if join_rows == 1 and data.rows is None and data.format in ("auto", file.format):
             return RowScan(rows=file.rows, trainable=file.trainable_rows)  # as it was found when it was uploaded
         return _scan(stored_path(files_root(), file.id), data, param, join_rows)

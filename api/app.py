@@ -12,8 +12,12 @@ from fastapi import Depends, FastAPI
 from api import db
 from api.access import needs
 from api.doorbell import Rings
-from api.errors import add_error_handlers
+from api.errors import OPENAI, add_error_handlers
 from api.middleware import BodyLimit, RequestEdge
+from api.openai.routes import absent as openai_absent
+from api.openai.routes import files as openai_files
+from api.openai.routes import jobs as openai_jobs
+from api.openai.routes import models as openai_models
 from api.routes import (
     artefacts,
     deployments,
@@ -49,6 +53,13 @@ ROUTES = {
     Scope.INFER: (inference,),
 }
 """What each scope opens; admin opens all of it."""
+OPENAI_ROUTES = {
+    Scope.TRAIN: (openai_files.router, openai_jobs.router, openai_models.removal, openai_absent.router),
+    Scope.INFER: (openai_models.router,),
+}
+OPENAI_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorBody, "description": "What is a 422 elsewhere: the request names a thing that is not possible"},
+}
 
 
 @asynccontextmanager
@@ -74,11 +85,15 @@ def create_app() -> FastAPI:
     """The application; it opens nothing before it is started."""
     app = FastAPI(title="Tunesmith", description=DESCRIPTION, version="0.1.0", lifespan=lifespan, responses=ERRORS)
     app.state.is_stopping = lambda: False
-    app.add_middleware(BodyLimit, limit_bytes=get_settings().max_body_bytes, upload_paths=(files.router.prefix,))
+    upload_paths = (files.router.prefix, f"{OPENAI}{openai_files.router.prefix}")
+    app.add_middleware(BodyLimit, limit_bytes=get_settings().max_body_bytes, upload_paths=upload_paths)
     app.add_middleware(RequestEdge)
     add_error_handlers(app)
     app.include_router(health.router)
     for scope, those in ROUTES.items():
         for routes in those:
             app.include_router(routes.router, dependencies=[Depends(needs(scope))])
+    for scope, routers in OPENAI_ROUTES.items():
+        for router in routers:
+            app.include_router(router, prefix=OPENAI, dependencies=[Depends(needs(scope))], responses=OPENAI_ERRORS)
     return app

@@ -16,6 +16,8 @@ from starlette.responses import Response
 
 from core.errors import Conflict, DatabaseUnavailable, InvalidRequest, NotAuthenticated, NotFound, ServiceError, joined
 
+OPENAI = "/v1"
+"""Below it a request that is wrong is a 400, as OpenAI answers it: its SDK then raises what its users look for."""
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError)
 
 
@@ -27,14 +29,15 @@ class BadHttpRequest(ServiceError):
     status, code = 400, "bad_request"
 
 
-def render(error: ServiceError) -> Response:
+def render(error: ServiceError, path: str = "") -> Response:
     """The answer for an error; ASCII, for what a client sent and sees quoted may not be valid Unicode."""
+    status = 400 if error.status == 422 and path.startswith(f"{OPENAI}/") else error.status
     headers = {}
     if isinstance(error, Conflict):
         headers["x-should-retry"] = "false"  # the OpenAI SDK would retry any 409
     if isinstance(error, NotAuthenticated):
         headers["www-authenticate"] = "Bearer"
-    return Response(json.dumps(error.body()), error.status, headers, media_type="application/json")
+    return Response(json.dumps(error.body()), status, headers, media_type="application/json")
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -48,7 +51,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 async def _service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
-    return render(error)
+    return render(error, request.url.path)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -72,7 +75,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     model = body_field.field_info.annotation if body_field is not None else None
     problems = _causes(error.errors())
     errors = [InvalidRequest(_describe(problem, model), param=_name(problem["loc"])) for problem in problems]
-    return render(joined(errors))
+    return render(joined(errors), request.url.path)
 
 
 # ------------------------------------------------------------------ validation messages

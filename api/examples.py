@@ -28,6 +28,37 @@ JOB_EXAMPLES: dict[str, Example] = {
     },
 }
 
+FINE_TUNING_JOB_EXAMPLES: dict[str, Example] = {
+    "plain": {
+        "summary": "As it was sent to OpenAI, but for the model",
+        "description": "One stage on an uploaded file, measured on another; what is `auto` follows from the rows.",
+        "value": {
+            "model": "Qwen/Qwen2.5-3B",
+            "training_file": "file-8Qm2yVtLrXb0cWfKpZsN4hJd",
+            "validation_file": "file-3TgRkPv9aMw1uXeYqLzC7nBs",
+            "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}}},
+            "suffix": "support",
+            "seed": 42,
+            "metadata": {"team": "support"},
+        },
+    },
+    "stages": {
+        "summary": "With stages, an adapter and a rule for what goes live",
+        "description": "What the SDK sends for `extra_body={'tunesmith': {…}}`.  The file is for the last stage.",
+        "value": {
+            "model": "Qwen/Qwen2.5-3B",
+            "training_file": "file-8Qm2yVtLrXb0cWfKpZsN4hJd",
+            "tunesmith": {
+                "stages": [
+                    {"name": "chat", "data": {"source": "HuggingFaceH4/ultrachat_200k", "split": "train_sft"}},
+                    {"name": "tools", "lora": {"r": 32, "alpha": 32}, "replay_fraction": 0.05},
+                ],
+                "deploy": {"when": "last_stage"},
+            },
+        },
+    },
+}
+
 DEPLOYMENT_EXAMPLES: dict[str, Example] = {
     "replace": {
         "summary": "Serve another model under the default name",

@@ -181,7 +181,7 @@ def _locked_weights(session: Session, model_id: str, how: DeploySpec) -> str:
 def _check_kept(model: Model) -> None:
     if model.removed_at is not None:
         raise Conflict(
-            f"model {model.id!r} was removed on {model.removed_at:%Y-%m-%d at %H:%M} UTC by its job's `keep` rules: "
+            f"model {model.id!r} was removed on {model.removed_at:%Y-%m-%d at %H:%M} UTC: "
             "deploy another one (GET /models), or train it again",
             param="model",
         )

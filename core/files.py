@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core import projects
-from core.errors import Conflict, FileNotThere, NotFound
+from core.errors import Conflict, FileNotThere, InvalidRequest, NotFound
 from core.idempotency import check_body
 from core.models import File, Job, JobInput
 from core.spec import JobSpec
@@ -20,6 +20,8 @@ from core.states import FINAL
 _CONTENT = 2
 """Sets the advisory locks of contents apart from those of other things."""
 _JOBS_NAMED = 3
+RESULTS = "fine-tune-results"
+"""The purpose of a file that a job made."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +98,39 @@ def missing(file_ids: list[str], param: str) -> FileNotThere:
     )
 
 
-def page(session: Session, *, after: str | None, limit: int, purpose: str | None) -> list[File]:
+def check_is_data(file: File, param: str) -> None:
+    """InvalidRequest for the results of a job, which are no rows to train on."""
+    if file.purpose == RESULTS:
+        raise InvalidRequest(
+            f"{param} is {file.id}, the results of job {file.job_id}: name a file that was uploaded", param=param
+        )
+
+
+def add_results(session: Session, new: NewFile, job_id: str) -> None:
+    """Insert the row of the file that holds the job's results."""
+    session.add(File(**asdict(new), job_id=job_id))
+
+
+def results_of(session: Session, job_ids: list[str]) -> dict[str, list[str]]:
+    """The ids of the jobs' result files, by job."""
+    found: dict[str, list[str]] = {}
+    query = select(File.job_id, File.id).where(File.job_id.in_(job_ids), File.deleted_at.is_(None)).order_by(File.seq)
+    for job_id, file_id in session.execute(query):
+        found.setdefault(str(job_id), []).append(file_id)
+    return found
+
+
+def page(
+    session: Session, *, after: str | None, limit: int, purpose: str | None, oldest_first: bool = False
+) -> list[File]:
     """Up to `limit + 1` files, newest first, starting behind file `after`, which may have been deleted meanwhile."""
-    query = select(File).where(File.deleted_at.is_(None)).order_by(File.seq.desc()).limit(limit + 1)
+    order = File.seq.asc() if oldest_first else File.seq.desc()
+    query = select(File).where(File.deleted_at.is_(None)).order_by(order).limit(limit + 1)
     if after is not None:
         last = session.get(File, after)
         if last is None:
             raise NotFound(f"after is {after!r}: there is no file of that id", param="after")
-        query = query.where(File.seq < last.seq)
+        query = query.where(File.seq > last.seq if oldest_first else File.seq < last.seq)
     if purpose is not None:
         query = query.where(File.purpose == purpose)
     return list(session.scalars(query))

@@ -1,4 +1,4 @@
-"""What may go from the disk, and when: the `keep` rules of a job's spec, applied by a sweep.
+"""What may go from the disk, and when: the `keep` rules of a job's spec, applied by a sweep, and wishes to delete.
 
 Never touched: a job that is not final, what a failed or cancelled one needs for a retry (until its `days` are over),
 and a model that is deployed, about to be, next in line for a rollback, or the base of a job that may yet train on it.
@@ -23,6 +23,8 @@ from sqlalchemy.orm import Session
 
 from core import aliases, disk, job_files, row_cache
 from core.db import transaction
+from core.deployments import no_model
+from core.errors import Conflict
 from core.events import add_event
 from core.models import Deployment, Job, Model
 from core.settings import get_settings
@@ -129,6 +131,44 @@ def mark(session: Session, job_id: str) -> list[str]:
     return list(free)
 
 
+def remove(session: Session, model_id: str) -> str:
+    """Mark a tuned model as removed because somebody wishes it so, and return its job, for `collect_now`.
+
+    Conflict where a sweep would keep it whatever the rules say.
+    """
+    model = session.get(Model, model_id)
+    if model is None or model.removed_at is not None:
+        raise no_model(model_id)
+    if model.job_id is None or (path := _own_folder(model)) is None:
+        raise Conflict(
+            f"model {model_id!r} is a base model, whose folder is not ours to remove: leave it", param="model"
+        )
+    job = _locked(session, model.job_id)
+    if job is None or not job.succeeded:
+        state = "has not ended" if job is None else "can be tried again, and goes on from this model"
+        raise Conflict(f"model {model_id!r} is of job {model.job_id}, which {state}: it stays", param="model")
+    rows = _rows_in(session, model, path)
+    if _in_use(session, [row.id for row in rows]):
+        raise Conflict(
+            f"model {model_id!r} is live, about to be, or what a rollback brings back: deploy other models in its "
+            "place first (GET /aliases shows what each name serves)",
+            param="model",
+        )
+    if _is_base(session, path):
+        raise Conflict(f"model {model_id!r} is what a job trains on that may yet run: wait for it", param="model")
+    for row in rows:
+        row.removed_at = func.now()
+    add_event(session, job.job_id, "model.removed", f"{model_id} was removed: it was deleted by a request")
+    return job.job_id
+
+
+def collect_now(job_id: str) -> None:
+    """Remove the files of the job's models that are marked, without waiting for a sweep."""
+    with transaction() as session:
+        collect(session, job_id)
+    disk.delete(disk.entries(trash()))
+
+
 def collect(session: Session, job_id: str) -> None:
     """Rename into the trash what the rules and the marks let go.
 
@@ -177,13 +217,18 @@ def _free(session: Session, model: Model) -> list[Model] | None:
     path = _own_folder(model)
     if path is None:
         return None
-    names = {model.location, str(path), str(path.resolve())}
-    query = select(Model).where(Model.location.in_(names), Model.removed_at.is_(None)).order_by(Model.id)
-    rows = list(session.scalars(query.with_for_update(), execution_options={"populate_existing": True}))
+    rows = _rows_in(session, model, path)
     # A new statement sees what was committed while the locks were waited for.
     if _in_use(session, [row.id for row in rows]) or _is_base(session, path):
         return None
     return rows
+
+
+def _rows_in(session: Session, model: Model, path: Path) -> list[Model]:
+    """The locked rows of all models in the folder of this one."""
+    names = {model.location, str(path), str(path.resolve())}
+    query = select(Model).where(Model.location.in_(names), Model.removed_at.is_(None)).order_by(Model.id)
+    return list(session.scalars(query.with_for_update(), execution_options={"populate_existing": True}))
 
 
 def _in_use(session: Session, model_ids: list[str]) -> bool:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+SUFFIX_LENGTH = 64
+Suffix = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9][A-Za-z0-9_.-]{{0,{SUFFIX_LENGTH - 1}}}$")]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 RowFormat = Literal["auto", "ultrachat", "xlam", "openai", "sharegpt", "alpaca"]
@@ -218,7 +220,7 @@ class JobSpec(Spec):
     evaluation: EvaluationSpec = EvaluationSpec()
     deploy: DeploySpec = DeploySpec()
     keep: KeepSpec = KeepSpec()
-    suffix: Name = "tuned"
+    suffix: Suffix = "tuned"
     seed: int = Field(3407, ge=0, le=2**31 - 1)
     priority: int = Field(0, ge=-100, le=100, description="higher first")
     memory_gb: float | None = Field(

@@ -22,7 +22,7 @@ from core.settings import get_settings
 from core.spec import DeploySpec, JobSpec, StageSpec
 from core.states import STOPPING, JobStatus
 from core.storage import read_json, stage_dir, write_json
-from worker import job_preflight
+from worker import job_preflight, result_file
 from worker.artefacts import Artefacts
 from worker.job_preflight import Prepared
 from worker.lease import LeaseKeeper, Stopped
@@ -128,6 +128,7 @@ class JobRun:
             if self.spec.deploy.when == "each_stage" or (last and self.spec.deploy.when == "last_stage"):
                 self._measure(stage.name, self.artefacts.model_name(stage), self.spec.deploy)
             self.gpu.give_back()
+        result_file.store(self.keeper)
 
     def _fetch_base(self) -> None:
         """Make the base model a folder of this machine; a hub model is downloaded once per job and machine."""

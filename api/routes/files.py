@@ -1,4 +1,4 @@
-"""Files: uploading, listing, reading, downloading and deleting data sets, as the OpenAI SDK does it."""
+"""Files: uploading, listing, reading, downloading and deleting data sets."""
 
 import logging
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from api.access import CallerDep
 from api.db import async_sessions
 from api.deps import AfterId, IdempotencyKey, Limit, SessionDep
 from api.schemas.errors import ErrorBody
-from api.schemas.files import FileDeleted, FileView, Purpose
+from api.schemas.files import FileDeleted, FilePurpose, FileView
 from api.schemas.lists import Page
 from api.uploads import PURPOSES, upload
 from core import file_sweep, files
@@ -43,6 +43,10 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     507: {"model": ErrorBody, "description": "The disk of the storage is full"},
 }
 ABSENT: dict[int | str, dict[str, Any]] = {404: {"model": ErrorBody, "description": "No such file"}}
+REMOVALS: dict[int | str, dict[str, Any]] = {
+    **ABSENT,
+    409: {"model": ErrorBody, "description": "A job that has not ended reads the file"},
+}
 
 
 @router.post("", status_code=201, openapi_extra=FORM, responses=REFUSALS)
@@ -58,7 +62,7 @@ async def list_files(
     session: SessionDep,
     after: AfterId = None,
     limit: Limit = 20,
-    purpose: Annotated[Purpose | None, Query(description="only files for this")] = None,
+    purpose: Annotated[FilePurpose | None, Query(description="only files for this")] = None,
 ) -> Page[FileView]:
     """The newest first."""
     rows = await session.run_sync(lambda sync: files.page(sync, after=after, limit=limit, purpose=purpose))
@@ -80,10 +84,7 @@ async def get_content(file_id: str) -> FileResponse:
     return FileResponse(path, media_type="application/octet-stream", filename=file.filename, headers=headers)
 
 
-@router.delete(
-    "/{file_id}",
-    responses={**ABSENT, 409: {"model": ErrorBody, "description": "A job that has not ended reads the file"}},
-)
+@router.delete("/{file_id}", responses=REMOVALS)
 async def delete_file(file_id: str) -> FileDeleted:
     """Delete a file for good.  Jobs that have ended keep their models, but cannot be tried again."""
     async with async_sessions().begin() as session:

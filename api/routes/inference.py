@@ -17,9 +17,3 @@ async def chat_completions(request: Request, gateway: GatewayDep) -> Response:
 async def completions(request: Request, gateway: GatewayDep) -> Response:
     """OpenAI's plain completions."""
     return await gateway.forward(request, "/v1/completions")
-
-
-@router.get("/v1/models")
-async def served_models(request: Request, gateway: GatewayDep) -> Response:
-    """The models that the endpoint serves now; GET /models lists all that could be deployed."""
-    return await gateway.forward(request, "/v1/models")

@@ -1,41 +1,26 @@
 """Jobs: creating, listing, reading, cancelling, pausing, resuming, retrying."""
 
-import logging
-import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Body, Query, Request
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import queries
 from api.access import CallerDep
-from api.admission import admit
-from api.db import async_sessions, first_row
+from api.db import async_sessions
 from api.deps import AfterId, IdempotencyKey, Limit, SessionDep
 from api.doorbell import ring
 from api.examples import JOB_EXAMPLES
+from api.metadata_filter import METADATA_FILTER, metadata_filter
 from api.schemas.errors import ErrorBody
 from api.schemas.jobs import JobView, RunView
 from api.schemas.lists import Listing, Page
+from api.submission import submit
 from core import jobs
-from core.errors import InvalidRequest
 from core.idempotency import digest
-from core.ids import new_id
-from core.jobs import NewJob
 from core.spec import JobSpec
 from core.states import JobStatus
 
-log = logging.getLogger("api")
 router = APIRouter(prefix="/jobs", tags=["jobs"])
-METADATA_FILTER: dict[str, Any] = {
-    "name": "metadata",
-    "in": "query",
-    "style": "deepObject",
-    "explode": True,
-    "description": "`metadata[key]=value` keeps the jobs that carry it",
-    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
-}
-_METADATA = re.compile(r"metadata\[(.+)\]")
 
 
 @router.post(
@@ -51,29 +36,13 @@ async def create_job(
     idempotency_key: IdempotencyKey = None,
 ) -> JobView:
     """Queue a fine-tuning job.  With nothing but `base_model` it is the whole two-stage recipe."""
-    body_sha256 = digest(spec)
-    if idempotency_key is not None:
-        async with async_sessions().begin() as session:
-            first = await _replay(session, idempotency_key, body_sha256, caller.project)
-        if first is not None:
-            return first
-    admitted = await admit(spec, request.app.state.scans)
-    new = NewJob(
-        new_id("ftjob"), spec, admitted.plan, admitted.memory_bytes, caller.project, idempotency_key, body_sha256
+    made = await submit(
+        spec, digest(spec), request, after_answer, project=caller.project, idempotency_key=idempotency_key
     )
-    row = await first_row(jobs.INSERT_JOB, new.parameters())
-    if row is None:  # another request was faster, with the same key, or in deleting a file that the job reads
-        async with async_sessions().begin() as session:
-            return await queries.job_view(session, await session.run_sync(jobs.not_made, new))
-    view = JobView.of(new.row(row.created_at), result_models=[])
-    log.info("job.created job_id=%s base_model=%s", view.id, spec.base_model)
-    after_answer.add_task(ring, request.app.state.rings)
-    return view
-
-
-async def _replay(session: AsyncSession, idempotency_key: str, body_sha256: str, project: str) -> JobView | None:
-    first = await session.run_sync(lambda sync: jobs.replay(sync, idempotency_key, body_sha256, project=project))
-    return None if first is None else await queries.job_view(session, first)
+    if made.is_new:
+        return JobView.of(made.job, result_models=[])
+    async with async_sessions().begin() as session:
+        return await queries.job_view(session, made.job)
 
 
 @router.get("", openapi_extra={"parameters": [METADATA_FILTER]})
@@ -85,21 +54,11 @@ async def list_jobs(
     status: Annotated[JobStatus | None, Query(description="only jobs in this state")] = None,
 ) -> Page[JobView]:
     """The newest first; `metadata[key]=value` keeps the jobs that carry it."""
-    wanted = _metadata_filter(request)
+    wanted = metadata_filter(request)
     rows = await session.run_sync(
         lambda sync: jobs.page(sync, after=after, limit=limit, status=status, metadata=wanted)
     )
     return Page.of(await queries.job_views(session, rows), limit)
-
-
-def _metadata_filter(request: Request) -> dict[str, str]:
-    wanted: dict[str, str] = {}
-    for name, value in request.query_params.multi_items():
-        if match := _METADATA.fullmatch(name):
-            wanted[match[1]] = value
-        elif name.startswith("metadata"):
-            raise InvalidRequest(f"{name} is not understood: filter by metadata[key]=value", param="metadata")
-    return wanted
 
 
 @router.get("/{job_id}", responses={404: {"model": ErrorBody}})

@@ -23,7 +23,9 @@ class ModelView(BaseModel):
     adapter_rank: int | None = Field(description="null when it has no adapter, and can be served merged only")
     parity: ParityRecord | None = Field(description="whether it is served as it was trained; null for a base")
     created_at: int
-    removed_at: int | None = Field(description="when its files went, by its job's `keep` rules; null while it is there")
+    removed_at: int | None = Field(
+        description="when its files went, by its job's `keep` rules or a request; null while it is there"
+    )
 
     @classmethod
     def of(cls, model: Model) -> Self:

@@ -1,4 +1,4 @@
-"""Uploaded data sets, and which jobs read them."""
+"""Uploaded data sets, the results of jobs, and which jobs read what."""
 
 from datetime import datetime
 
@@ -9,9 +9,10 @@ from core.models.base import Base
 
 
 class File(Base):
-    """An uploaded data set.  Its bytes are where `core.file_store` says, until `deleted_at`; the row stays.
+    """An uploaded data set, or the results of a job.
 
-    `body_sha256` tells whether a repeated idempotency key comes with the same upload.
+    Its bytes are where `core.file_store` says, until `deleted_at`; the row stays.  `job_id` is the job whose results it
+    holds, and `body_sha256` tells whether a repeated idempotency key comes with the same upload.
     """
 
     __tablename__ = "files"
@@ -30,11 +31,13 @@ class File(Base):
     deleted_at: Mapped[datetime | None]
     idempotency_key: Mapped[str | None]
     body_sha256: Mapped[str]
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
 
     __table_args__ = (
         Index("ix_files_kept", "seq", postgresql_where=text("deleted_at IS NULL")),
         Index("ix_files_purpose", "purpose", "seq", postgresql_where=text("deleted_at IS NULL")),
         Index("ix_files_content", "project", "sha256", postgresql_where=text("deleted_at IS NULL")),
+        Index("uq_files_results", "job_id", unique=True, postgresql_where=text("deleted_at IS NULL")),
         Index("uq_files_idempotency", "project", "idempotency_key", unique=True),
     )
 

@@ -1,7 +1,7 @@
 """Data-set rows: reading files, and converting every known form to one internal row."""
 
 from core.rows.convert import Converted, chunks, convert, convert_all, convert_chunk, with_form
-from core.rows.files import RowScan, form_of, read_rows, scan
+from core.rows.files import RowScan, form_of, offers_tools, read_rows, scan
 from core.rows.forms import detect_format
 from core.rows.join import joined
 from core.rows.problems import BadRows, Problem, RowError
@@ -24,6 +24,7 @@ __all__ = [
     "detect_format",
     "form_of",
     "joined",
+    "offers_tools",
     "raw_rows",
     "read_rows",
     "scan",

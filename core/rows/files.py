@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from core.errors import BadData
@@ -10,6 +11,8 @@ from core.rows.join import joined
 from core.rows.problems import BadRows
 from core.rows.reading import raw_rows
 from core.rows.row import Row
+
+_LOOKED_AT = 100
 
 
 @dataclass(frozen=True)
@@ -49,3 +52,8 @@ def scan(
             param="data.source",
         )
     return RowScan(rows, trainable, dropped)
+
+
+def offers_tools(path: Path) -> bool:
+    """Whether any of the file's first rows offers tools."""
+    return any(row.tools for row in islice(read_rows(path), _LOOKED_AT))

@@ -15,6 +15,7 @@ import pytest
 from bench.ports import free_port
 from tests.api.bodies import write_base_model
 from tests.api.refusal import Refusal
+from tests.api.sdk import Sdk
 from tests.conftest import Services
 from tests.waiting import wait_until
 
@@ -104,3 +105,11 @@ def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def refusal(client: httpx.Client, database: Services) -> Refusal:
     return Refusal(client, database)
+
+
+@pytest.fixture(params=[False, True], ids=["sync", "async"])
+def sdk(request: pytest.FixtureRequest, database: Services, api_url: str) -> Iterator[Sdk]:
+    """OpenAI's SDK, each of its two clients in turn; the tables are empty."""
+    sdk = Sdk(is_async=request.param, url=api_url, key=database.admin_key)
+    yield sdk
+    sdk.close()

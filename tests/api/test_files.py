@@ -34,7 +34,7 @@ def error_of(answer: httpx.Response, status: int) -> dict[str, str]:
 
 def test_the_openai_sdk_uploads_lists_reads_and_deletes(client: httpx.Client, services: Services) -> None:
     content = rows_of(7)
-    with OpenAI(api_key=services.admin_key, base_url=str(client.base_url), max_retries=0) as openai:
+    with OpenAI(api_key=services.admin_key, base_url=str(client.base_url) + "/v1", max_retries=0) as openai:
         made = openai.files.create(file=("train.jsonl", content), purpose="fine-tune")
         assert (made.object, made.filename, made.purpose, made.status) == (
             "file",

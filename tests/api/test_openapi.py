@@ -1,7 +1,8 @@
 """The OpenAPI document: the promised paths, the error shape, and examples that are valid."""
 
 from api.app import create_app
-from api.examples import DEPLOYMENT_EXAMPLES, JOB_EXAMPLES
+from api.examples import DEPLOYMENT_EXAMPLES, FINE_TUNING_JOB_EXAMPLES, JOB_EXAMPLES
+from api.openai.create import CreateJob
 from api.schemas.deployments import DeploymentRequest
 from core.spec import JobSpec
 from tests.conftest import Services
@@ -42,6 +43,17 @@ PATHS = {
     "/v1/chat/completions": {"post"},
     "/v1/completions": {"post"},
     "/v1/models": {"get"},
+    "/v1/models/{model}": {"get", "delete"},
+    "/v1/files": {"get", "post"},
+    "/v1/files/{file_id}": {"get", "delete"},
+    "/v1/files/{file_id}/content": {"get"},
+    "/v1/fine_tuning/jobs": {"get", "post"},
+    "/v1/fine_tuning/jobs/{job_id}": {"get"},
+    "/v1/fine_tuning/jobs/{job_id}/cancel": {"post"},
+    "/v1/fine_tuning/jobs/{job_id}/pause": {"post"},
+    "/v1/fine_tuning/jobs/{job_id}/resume": {"post"},
+    "/v1/fine_tuning/jobs/{job_id}/events": {"get"},
+    "/v1/fine_tuning/jobs/{job_id}/checkpoints": {"get"},
     "/health": {"get"},
 }
 
@@ -61,5 +73,7 @@ def test_every_422_is_documented_in_the_one_shape(services: Services) -> None:
 def test_every_example_is_valid() -> None:
     for example in JOB_EXAMPLES.values():
         JobSpec.model_validate(example["value"])
+    for example in FINE_TUNING_JOB_EXAMPLES.values():
+        CreateJob.model_validate(example["value"])
     for example in DEPLOYMENT_EXAMPLES.values():
         DeploymentRequest.model_validate(example["value"])
