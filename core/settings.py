@@ -51,6 +51,11 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="further bearer keys, comma-separated, for the inference paths of project `default` only",
     )
+    base_models: str = Field(
+        "",
+        description="base models under further names, as `gpt-4o-mini=Qwen/Qwen2.5-3B`, comma-separated: what clients "
+        "of OpenAI's API may name as `model`",
+    )
     max_body_bytes: int = Field(1_000_000, description="largest JSON body the api and the gateway accept")
 
     max_file_bytes: int = Field(1_000_000_000, ge=1, description="largest file that POST /files accepts")
@@ -146,6 +151,16 @@ class Settings(BaseSettings):
                 plain = value.get_secret_value() if isinstance(value, SecretStr) else value
                 variables[alias if isinstance(alias, str) else f"TUNESMITH_{name.upper()}"] = str(plain)
         return variables
+
+    def named_base_models(self) -> dict[str, str]:
+        """The names of `base_models`, and what each stands for; ConfigurationError when one stands for nothing."""
+        pairs = [pair.partition("=") for pair in self.base_models.split(",") if pair.strip()]
+        named = {name.strip(): base_model.strip() for name, _, base_model in pairs}
+        if not all(named) or not all(named.values()):
+            raise ConfigurationError(
+                f"TUNESMITH_BASE_MODELS is {self.base_models!r}: give `name=base model` for each, comma-separated"
+            )
+        return named
 
     def require_admin_key(self) -> str:
         """The bearer key, or a ConfigurationError that says how to set one."""

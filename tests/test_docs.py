@@ -8,6 +8,11 @@ from typing import get_args
 
 import pytest
 
+from api.app import create_app
+from api.openai.checkpoints import CheckpointMetrics
+from api.openai.create import CreateJob
+from api.openai.hyperparameters import Hyperparameters
+from api.openai.job_view import FineTuningJob, Status
 from api.schemas.deployments import DeploymentRequest, DeploymentView
 from core.errors import JobRefused
 from core.health import Health
@@ -16,7 +21,7 @@ from core.job_warnings import Code
 from core.parity import Kind, Mismatch, ParityRecord, What
 from core.settings import Settings
 from core.spec import DrainSpec, SplitSpec
-from core.states import DeploymentStatus, PreflightStatus
+from core.states import DeploymentStatus, JobStatus, PreflightStatus
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -78,3 +83,15 @@ def test_every_rule_and_status_of_a_trainings_health_is_explained() -> None:
     page = (ROOT / "docs" / "training-health.md").read_text(encoding="utf-8")
     statuses = get_args(Health.model_fields["status"].annotation)
     assert {*get_args(Rule), *statuses} <= set(re.findall(r"`([a-z_]+)`", page))
+
+
+def test_every_route_field_and_status_of_the_openai_api_is_explained() -> None:
+    page = (ROOT / "docs" / "openai.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", page, flags=re.DOTALL)))
+    models = (CreateJob, FineTuningJob, Hyperparameters, CheckpointMetrics)
+    fields = {name for model in models for name in model.model_fields}
+    assert fields | set(get_args(Status)) | set(JobStatus) <= named
+    routes = {
+        f"{method.upper()} {path}" for path, methods in create_app().openapi()["paths"].items() for method in methods
+    }
+    assert {route for route in routes if " /v1/" in route} <= named

@@ -1,6 +1,7 @@
 """What OpenAI's `model` stands for: the names that a client may train on, and the `base_model` of a job behind each.
 
-A name with a slash is a path or a name of the hub, as in `POST /jobs`, even where an alias is called the same: what it
+The names of TUNESMITH_BASE_MODELS come first: with them, code that names a model of OpenAI's need not be changed.  A
+name with a slash is a path or a name of the hub, as in `POST /jobs`, even where an alias is called the same: what it
 means must not change with what is deployed.
 """
 
@@ -22,6 +23,9 @@ _NAMED = 20
 
 async def base_model_of(session: AsyncSession, model: str) -> str:
     """The `base_model` of the job that trains on this model."""
+    named = get_settings().named_base_models()
+    if model in named:
+        return named[model]
     if model.startswith(OF_MODELS):
         return await _of_model(session, model, model)
     if "/" in model:
@@ -55,11 +59,11 @@ async def _of_model(session: AsyncSession, model_id: str, asked: str) -> str:
 
 
 async def _unknown(session: AsyncSession, model: str) -> UnknownBaseModel:
-    known = await names(session, _NAMED + 1)
+    known = [*get_settings().named_base_models(), *await names(session, _NAMED + 1)]
     more = " and others" if len(known) > _NAMED else ""
     listed = f": {', '.join(known[:_NAMED])}{more}" if known else ", which is none yet"
     return UnknownBaseModel(
         f"model {model!r} is not known here: give a model of the hub as `owner/name`, a folder of the server as ./… or "
-        f"/…, or one that GET /v1/models lists{listed}",
+        f"/…, or a name that is known{listed}",
         param="model",
     )

@@ -15,8 +15,8 @@ import pytest
 from bench.ports import free_port
 from tests.api.bodies import write_base_model
 from tests.api.refusal import Refusal
-from tests.api.sdk import Sdk
 from tests.conftest import Services
+from tests.sdk import Sdk
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]

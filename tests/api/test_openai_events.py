@@ -9,8 +9,8 @@ from core import deployments, jobs, runs
 from core.db import transaction
 from core.runs import Lease
 from core.spec import DatasetSpec, JobSpec, StageSpec
-from tests.api.sdk import Sdk
 from tests.core.sessions import claim
+from tests.sdk import Sdk
 
 STAGES = tuple(StageSpec(name=name, data=DatasetSpec(source="o/n")) for name in ("chat", "tools"))
 PLAN: dict[str, Any] = {"stages": [{"name": name, "steps": 3} for name in ("chat", "tools")], "total_steps": 6}

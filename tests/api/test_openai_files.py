@@ -6,9 +6,9 @@ import httpx
 import openai
 import pytest
 
-from tests.api.sdk import Sdk
 from tests.api.uploading import empty_file_store, rows_of, stored
 from tests.conftest import Services
+from tests.sdk import Sdk
 
 
 @pytest.fixture(autouse=True)

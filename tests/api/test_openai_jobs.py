@@ -16,10 +16,10 @@ from core.files import RESULTS
 from core.job_files import models_root
 from core.models import File, Job
 from core.states import JobStatus
-from tests.api.sdk import Sdk
 from tests.api.uploading import empty_file_store, rows_of
 from tests.conftest import Services
 from tests.core.sessions import claim
+from tests.sdk import Sdk
 
 HUB = "Qwen/Qwen2.5-3B"
 
@@ -237,7 +237,7 @@ def test_a_wrong_key_is_an_authentication_error(api_url: str, database: Services
 def test_an_unknown_base_is_answered_with_those_that_exist(sdk: Sdk, file_id: str) -> None:
     with transaction() as session:
         deployments.register_base(session, "base:m:1", base_model="o/m", location="/m")
-    with pytest.raises(openai.BadRequestError, match=r"GET /v1/models lists: base:m:1"):
+    with pytest.raises(openai.BadRequestError, match=r"or a name that is known: base:m:1"):
         create(sdk, file_id, model="m")
     job = create(sdk, file_id, model="base:m:1")
     assert job.model == "o/m"

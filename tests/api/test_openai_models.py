@@ -11,9 +11,9 @@ from core import deployments
 from core.db import transaction
 from core.job_files import jobs_root, models_root
 from core.states import DeploymentStatus
-from tests.api.sdk import Sdk
 from tests.conftest import Services
 from tests.core.sessions import claim, finish, new_job, new_model
+from tests.sdk import Sdk
 
 BASE, ALIAS = "base:m:1", "own/alias"
 

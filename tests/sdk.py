@@ -19,7 +19,7 @@ class Sdk:
         return self._runner.run(_result(answer)) if isinstance(answer, Awaitable) else answer
 
     def all(self, pages: Any) -> list[Any]:
-        return self._runner.run(_all(pages)) if isinstance(pages, Awaitable) else list(pages)
+        return self._runner.run(_all(pages)) if hasattr(pages, "__aiter__") else list(pages)
 
     def close(self) -> None:
         self(self.client.close())
