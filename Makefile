@@ -18,7 +18,7 @@ demo: setup ## run the main job from start to end and stop again: two-stage fine
 up: setup ## start everything and stay up until Ctrl-C, printing every URL and the admin key
 	@$(BIN)/python -m cli up
 
-test: setup ## run every test that needs no GPU and takes no minutes
+test: setup ## run every test that needs no GPU and takes no minutes, two files at a time
 	@# Each of the two processes, and what it starts, computes with one thread.
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not gpu and not slow"
 

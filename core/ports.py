@@ -20,7 +20,11 @@ class PortClaim:
 
     def __init__(self, port: int, holder: socket.socket) -> None:
         self.port = port
-        self.release = weakref.finalize(self, holder.close)
+        self._end = weakref.finalize(self, holder.close)
+
+    def release(self) -> None:
+        """Let others have it."""
+        self._end()
 
 
 def claim_port(host: str, port: int) -> PortClaim | None:

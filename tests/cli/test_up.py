@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -113,13 +114,17 @@ def test_jobs_and_key_outlive_kill_9_which_leaves_no_process(tmp_path: Path) -> 
     wait_until_gone(left, deadline_s=1)
 
 
-def test_sigterm_stops_everything(tmp_path: Path) -> None:
-    running = Tunesmith(tmp_path)
-    left = running.descendants()
-    running.process.send_signal(signal.SIGTERM)
-    running.process.communicate(timeout=90)
-    wait_until_gone(left, deadline_s=1)
-    assert running.process.returncode == 0
+def test_two_that_start_at_once_have_their_own_ports_until_sigterm_stops_everything(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        systems = list(pool.map(Tunesmith, (tmp_path / "first", tmp_path / "second")))
+    answers = [_own_answers(running) for running in systems if running.is_ready]
+    for running in systems:
+        left = running.descendants()
+        running.process.send_signal(signal.SIGTERM)
+        rest, _ = running.process.communicate(timeout=90)
+        wait_until_gone(left, deadline_s=1)
+        assert running.process.returncode == 0, running.output + rest
+    assert answers == [[200, 200], [200, 200]]
 
 
 def test_the_users_own_servers_are_used_instead(services: Services, tmp_path: Path) -> None:
@@ -160,6 +165,13 @@ def _submit(system: Tunesmith) -> str:
     done = system.command("jobs", "submit", "-", "--json", stdin=SPEC)
     assert done.returncode == 0, done.stderr
     return str(json.loads(done.stdout)["id"])
+
+
+def _own_answers(system: Tunesmith) -> list[int]:
+    """The statuses that the api and the gateway answer the system's own key with."""
+    headers = {"Authorization": f"Bearer {system.printed('admin key')}"}
+    urls = (f"{system.printed('api')}/jobs", f"{system.printed('endpoint')}/models")
+    return [httpx.get(url, headers=headers).status_code for url in urls]
 
 
 def _answers(url: str) -> bool:

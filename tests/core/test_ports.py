@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
@@ -52,6 +53,16 @@ def test_a_claim_ends_with_its_object() -> None:
     port = claim.port
     assert claim_port(HOST, port) is None
     del claim
+    assert claim_port(HOST, port) is not None
+
+
+def test_a_claim_lives_as_long_as_who_will_release_it() -> None:
+    with ExitStack() as at_the_end:
+        claim = claim_next_port(HOST, 20_000)
+        port = claim.port
+        at_the_end.callback(claim.release)
+        del claim
+        assert claim_port(HOST, port) is None
     assert claim_port(HOST, port) is not None
 
 
