@@ -11,7 +11,6 @@ from fastapi import Depends, Header, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from core.access import Grant, Scope
-from core.errors import PermissionDenied
 from core.key_ring import KeyRing
 from core.projects import DEFAULT
 
@@ -50,13 +49,7 @@ def needs(scope: Scope) -> Callable[..., Awaitable[None]]:
     ) -> None:
         grant = await grant_of(request)
         grant.require(scope)
-        if grant.project is not None and project not in (None, grant.project):
-            raise PermissionDenied(
-                f"OpenAI-Project is {project!r}, but {grant.label} belongs to {grant.project!r}: leave the header out, "
-                "or use a key of that project",
-                param="OpenAI-Project",
-            )
-        request.state.caller = Caller(grant, grant.project or project)
+        request.state.caller = Caller(grant, grant.within(project))
 
     return check
 

@@ -10,15 +10,16 @@ from typing import Any
 
 import anyio.to_thread
 from anyio import CapacityLimiter
+from sqlalchemy import Select, select
 
-from api.base_models import HUB_NAME, check_base_model
-from api.db import async_sessions
+from api.base_models import HUB_NAME, check_base_model, in_storage, not_there
+from api.db import transaction
 from core import files
 from core.architecture import Architecture
 from core.errors import BadData, InvalidRequest, ServiceError, joined
 from core.file_store import files_root, stored_path
 from core.memory import needed_bytes
-from core.models import File
+from core.models import File, Model
 from core.rows import RowScan, scan
 from core.settings import get_settings
 from core.spec import DatasetSpec, JobSpec, StageSpec
@@ -36,21 +37,33 @@ class Admission:
     memory_bytes: int
 
 
-async def admit(spec: JobSpec, scans: CapacityLimiter) -> Admission:
-    """The job's plan and needs; or one error that lists everything that keeps the job from running."""
+async def admit(spec: JobSpec, scans: CapacityLimiter, project: str) -> Admission:
+    """The job's plan and needs; or one error that lists everything that keeps the job from running.
+
+    It can name the files of its project, and of the models in the storage those of its project.
+    """
     if not spec.base_is_path and all(data.is_on_hub for data in spec.data_sets()):
         return _admit(spec, {})  # reads nothing, and going to a thread and back takes longer than that
     uploaded: dict[str, File] = {}
-    if spec.file_ids:
-        async with async_sessions().begin() as session:
+    is_hidden = False
+    places = in_storage(spec)
+    if spec.file_ids or places:
+        async with transaction(project) as session:
             uploaded = await session.run_sync(files.of_spec, spec)
-    return await anyio.to_thread.run_sync(_admit, spec, uploaded, limiter=scans)
+            is_hidden = bool(places) and not await session.scalar(_model_at(places))
+    return await anyio.to_thread.run_sync(_admit, spec, uploaded, is_hidden, limiter=scans)
 
 
-def _admit(spec: JobSpec, uploaded: Mapping[str, File]) -> Admission:
+def _model_at(places: list[str]) -> Select[str]:
+    return select(Model.id).where(Model.location.in_(places), Model.removed_at.is_(None)).limit(1)
+
+
+def _admit(spec: JobSpec, uploaded: Mapping[str, File], base_is_hidden: bool = False) -> Admission:
     problems: list[ServiceError] = []
     architecture: Architecture | None = None
     try:
+        if base_is_hidden:
+            raise not_there(spec.base_model)
         architecture = check_base_model(spec)
     except ServiceError as error:
         problems.append(error)

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.architecture import Architecture, from_config, of_hub_name
 from core.errors import InvalidRequest, UnknownBaseModel
+from core.settings import get_settings
 from core.spec import JobSpec
 
 ARCHITECTURES = ("Qwen2ForCausalLM", "Qwen3ForCausalLM", "LlamaForCausalLM", "MistralForCausalLM")
@@ -39,9 +40,21 @@ def _check_hub_name(name: str) -> None:
         raise _unknown(name, f"is read as a name of the hub, but is a folder here: write './{name}' for the folder")
 
 
+def in_storage(spec: JobSpec) -> list[str]:
+    """How a model's row may spell the place of a base model that lies in the storage; nothing for any other."""
+    root = get_settings().storage_path.resolve()
+    folder = Path(spec.base_model).resolve() if spec.base_is_path else root.parent
+    return [str(folder.relative_to(root)), str(folder)] if folder.is_relative_to(root) else []
+
+
+def not_there(name: str) -> UnknownBaseModel:
+    """What to say of a folder that is not there, or that the project must not know of."""
+    return _unknown(name, f"is not a folder on the server ({Path(name).absolute()})")
+
+
 def _read_config(folder: Path, name: str) -> dict[str, Any]:
     if not folder.is_dir():
-        raise _unknown(name, f"is not a folder on the server ({folder.absolute()})")
+        raise not_there(name)
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,7 +1,8 @@
 """The api's async engines and sessions.  SQLAlchemy's asyncio side needs greenlet, which no other process does."""
 
 import select
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any, LiteralString, TypeVar, cast
 
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session
 
 from core.db import STATEMENT_TIMEOUT_S, connect_args, driver_url
+from core.isolation import WITHIN, ConfinedSession
 from core.settings import get_settings
 
 Result = TypeVar("Result")
@@ -37,14 +39,21 @@ def statement_engine() -> AsyncEngine:
 
 
 @lru_cache
-def async_sessions() -> async_sessionmaker[AsyncSession]:
+def _sessions() -> async_sessionmaker[AsyncSession]:
     """Makes sessions whose objects stay readable after the commit."""
-    return async_sessionmaker(async_engine(), expire_on_commit=False)
+    return async_sessionmaker(async_engine(), expire_on_commit=False, sync_session_class=ConfinedSession)
+
+
+@asynccontextmanager
+async def transaction(within: str | None) -> AsyncIterator[AsyncSession]:
+    """One transaction, committed at the end of the block, that sees what is the project's; with None, everything."""
+    async with _sessions()(info={WITHIN: within}) as session, session.begin():
+        yield session
 
 
 async def in_transaction(work: Callable[[Session], Result], /) -> Result:
     """Run one transaction that is about no project in particular."""
-    async with async_sessions().begin() as session:
+    async with transaction(None) as session:
         return await session.run_sync(work)
 
 

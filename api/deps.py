@@ -6,13 +6,14 @@ from typing import Annotated
 from fastapi import Depends, Header, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.db import async_sessions
+from api.access import CallerDep
+from api.db import transaction
 from core.passthrough import Upstream
 
 
-async def open_session() -> AsyncIterator[AsyncSession]:
-    """One transaction for the request."""
-    async with async_sessions().begin() as session:
+async def open_session(caller: CallerDep) -> AsyncIterator[AsyncSession]:
+    """One transaction for the request, which sees what its caller may see."""
+    async with transaction(caller.within) as session:
         yield session
 
 

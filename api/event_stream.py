@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from api import queries
-from api.db import async_sessions
+from api.db import transaction
 from api.errors import DATABASE_AWAY
 from api.schemas.events import EventView
 from core.models import Event, Job
@@ -21,13 +21,13 @@ KEEP_ALIVE_S = 15.0
 """A comment goes out this often, so that proxies keep the connection and a client that left is noticed."""
 
 
-async def follow(job_id: str, after: int, is_stopping: Callable[[], bool]) -> AsyncIterator[str]:
+async def follow(job_id: str, after: int, within: str | None, is_stopping: Callable[[], bool]) -> AsyncIterator[str]:
     """The job's events behind event `after` and its progress, until it has ended or the server stops."""
     shown: dict[str, Any] | None = None
     sent_at = time.monotonic()
     while not is_stopping():
         try:
-            job, events = await _poll(job_id, after)
+            job, events = await _poll(job_id, after, within)
         except DATABASE_AWAY as error:
             log.warning("stream.waiting job_id=%s the database is away: %s", job_id, error)
             await asyncio.sleep(POLL_S)
@@ -52,9 +52,9 @@ async def follow(job_id: str, after: int, is_stopping: Callable[[], bool]) -> As
             await asyncio.sleep(POLL_S)
 
 
-async def _poll(job_id: str, after: int) -> tuple[Job, list[Event]]:
+async def _poll(job_id: str, after: int, within: str | None) -> tuple[Job, list[Event]]:
     """The job first: once it is final, every event it will ever have can be read after it."""
-    async with async_sessions()() as session:
+    async with transaction(within) as session:
         job = await queries.get_job(session, job_id)
         return job, await queries.events_after(session, job_id, after, PAGE)
 

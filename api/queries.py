@@ -38,13 +38,13 @@ _COLUMNS = ", ".join(f"jobs.{column.name}" for column in Job.__table__.columns)
 _JOB = f"""
 SELECT {_COLUMNS}, ARRAY(SELECT models.id FROM models WHERE models.job_id = jobs.id ORDER BY seq) AS result_models
 FROM jobs
-WHERE id = %(job_id)s
+WHERE id = %(job_id)s AND (CAST(%(within)s AS text) IS NULL OR project = %(within)s)
 """
 
 
-async def stored_job_view(job_id: str) -> JobView:
-    """The job as answered, or NotFound."""
-    row = await first_row(_JOB, {"job_id": job_id})
+async def stored_job_view(job_id: str, within: str | None) -> JobView:
+    """The job as answered, or NotFound when the project has no such job; with None it may be of any."""
+    row = await first_row(_JOB, {"job_id": job_id, "within": within})
     if row is None:
         raise _no_job(job_id)
     return JobView.of(row, row.result_models)

@@ -10,7 +10,7 @@ from fastapi import Request
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
-from api.db import async_sessions
+from api.db import transaction
 from api.errors import BadHttpRequest
 from api.multipart import FileForm
 from api.schemas.files import Purpose
@@ -66,7 +66,7 @@ async def upload(request: Request, scans: CapacityLimiter, project: str, idempot
             body_sha256=digest(received),
         )
         # The row waits for the file, and the file for the row: only a crash in between leaves one for the sweep.
-        async with async_sessions().begin() as session:
+        async with transaction(project) as session:
             added = await session.run_sync(files.add, new)
             if added.is_new:
                 await anyio.to_thread.run_sync(incoming.publish, added.twin)

@@ -33,7 +33,7 @@ async def create_job(
     spec: Annotated[JobSpec, Body(openapi_examples=JOB_EXAMPLES)], request: Request, caller: CallerDep
 ) -> JobView:
     body = spec.model_dump_json()
-    admitted = await admit(spec, request.app.state.scans)
+    admitted = await admit(spec, request.app.state.scans, caller.project)
     job = Job(
         id=new_id("ftjob"),
         project=caller.project,

@@ -3,6 +3,7 @@
 import sys
 
 from core.key_ring import KeyRing
+from core.projects import DEFAULT
 from core.settings import get_settings
 from inference.__main__ import Server, configure
 from inference.app import Gateway
@@ -24,7 +25,7 @@ def main() -> None:
     """Serve until a signal."""
     settings, routes = get_settings(), Routes(5)
     target = Target("ft:base:default:bench:1", _Stub(sys.argv[1]), "engine")
-    routes.set(Table({ALIAS: target}, {target.model_id: target}))
+    routes.set(Table({ALIAS: target}, {target.model_id: target}, {ALIAS: {DEFAULT}, target.model_id: {DEFAULT}}))
     gateway = Gateway(settings, routes, Metrics(), KeyRing(settings))
     Server(configure(gateway, settings), gateway).run()
 

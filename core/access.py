@@ -50,6 +50,19 @@ class Grant:
                 f"this needs a key with the scope `{scope}`, and {self.label} has {held}: POST /keys makes another"
             )
 
+    def within(self, asked: str | None) -> str | None:
+        """The project that a request is about, of which it may say so itself; None is all of them.
+
+        PermissionDenied when it asks for another than the key's.
+        """
+        if self.project is not None and asked not in (None, self.project):
+            raise PermissionDenied(
+                f"OpenAI-Project is {asked!r}, but {self.label} belongs to {self.project!r}: leave the header out, or "
+                "use a key of that project",
+                param="OpenAI-Project",
+            )
+        return self.project or asked
+
     def require_every_project(self) -> None:
         """PermissionDenied for a key that belongs to one project."""
         if self.project is not None:

@@ -7,7 +7,10 @@ from pydantic import AfterValidator, StringConstraints
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
-from core.models import Deployment, Model
+from core.errors import Conflict
+from core.models import AliasOwner, Deployment, Model
+from core.projects import DEFAULT
+from core.settings import get_settings
 from core.states import OPEN, DeploymentStatus
 
 OF_MODELS = ("ft:", "base:")
@@ -22,6 +25,34 @@ def _is_no_model(alias: str) -> str:
 
 Alias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}$"), AfterValidator(_is_no_model)]
 """Names of models elsewhere are allowed, as `Qwen/Qwen2.5-3B` and `llama3:8b`: clients have them in their settings."""
+
+
+def default_of(project: str) -> str:
+    """The alias that a project's models are served under when nobody names one."""
+    name = get_settings().vllm_model_name
+    return name if project == DEFAULT else f"{project}/{name}"
+
+
+def claim(session: Session, alias: str, project: str | None, otherwise: str) -> str:
+    """Whose the alias is, from now on: the project's, if it was nobody's; without a project that of `otherwise`.
+
+    Conflict when it is another's.  The caller holds the alias's lock.  The default alias of a project is that one's.
+    """
+    owner = session.scalar(select(AliasOwner.project).where(AliasOwner.alias == alias))
+    if owner is None:
+        owner = _reserved_for(alias) or project or otherwise
+        if project in (None, owner):
+            session.add(AliasOwner(alias=alias, project=owner))
+    if project not in (None, owner):
+        raise Conflict(f"alias {alias!r} is taken: choose another one", param="alias")
+    return owner
+
+
+def _reserved_for(alias: str) -> str | None:
+    name = get_settings().vllm_model_name
+    if alias == name:
+        return DEFAULT
+    return alias.removesuffix(f"/{name}") if alias.endswith(f"/{name}") else None
 
 
 @dataclass(frozen=True)

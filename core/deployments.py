@@ -11,10 +11,13 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core import aliases
 from core.errors import Conflict, NotFound
 from core.ids import new_id
-from core.models import Deployment, Job, Model
+from core.isolation import ACROSS
+from core.models import Deployment, Job, Model, ModelUse
 from core.parity import ParityRecord
+from core.projects import DEFAULT
 from core.spec import DeploySpec
 from core.states import FINAL, OPEN, DeploymentStatus, check_deployment_move
 
@@ -29,6 +32,7 @@ def register_model(
     base_model: str,
     location: str,
     manifest: dict[str, Any],
+    project: str = DEFAULT,
     job_id: str | None = None,
     base_id: str | None = None,
     adapter_rank: int | None = None,
@@ -48,7 +52,7 @@ def register_model(
         "canary": canary,
         "parity": None if parity is None else parity.model_dump(mode="json"),
     }
-    values = {"stage": stage, "base_model": base_model, "job_id": job_id, **made}
+    values = {"stage": stage, "base_model": base_model, "project": project, "job_id": job_id, **made}
     made_anew = {**made, "created_at": func.now(), "removed_at": None}
     is_final = select(Job.id).where(Job.id == job_id, Job.status.in_(FINAL)).exists()
     session.execute(
@@ -70,8 +74,11 @@ def parity_of(session: Session, model_id: str) -> ParityRecord | None:
     return None if found is None else ParityRecord.model_validate(found)
 
 
-def register_base(session: Session, model_id: str, *, base_model: str, location: str) -> None:
-    """Make a base model known.  One that is known already is now found at `location`: its folder may have moved."""
+def register_base(session: Session, model_id: str, *, base_model: str, location: str, project: str = DEFAULT) -> None:
+    """Make a base model known to the project.
+
+    One that is known already is now found at `location`: its folder may have moved.
+    """
     place = {"base_model": base_model, "location": location, "removed_at": None}
     session.execute(
         insert(Model)
@@ -82,6 +89,7 @@ def register_base(session: Session, model_id: str, *, base_model: str, location:
             where=or_(Model.location != location, Model.removed_at.is_not(None)),
         )
     )
+    session.execute(insert(ModelUse).values(project=project, model_id=model_id).on_conflict_do_nothing())
 
 
 def get_model(session: Session, model_id: str) -> Model:
@@ -105,9 +113,10 @@ def request(
     *,
     how: DeploySpec = AS_THE_JOB_SAYS,
     rollback_of: str | None = None,
+    project: str | None = None,
 ) -> Deployment:
     """Ask for `alias` to serve the model.  If that is already live or under way, return that deployment."""
-    return ask(session, alias, model_id, job_id, how=how, rollback_of=rollback_of)[0]
+    return ask(session, alias, model_id, job_id, how=how, rollback_of=rollback_of, project=project)[0]
 
 
 def ask(
@@ -118,19 +127,23 @@ def ask(
     *,
     how: DeploySpec = AS_THE_JOB_SAYS,
     rollback_of: str | None = None,
+    project: str | None = None,
 ) -> tuple[Deployment, bool]:
     """As `request`; tells as well whether the deployment is new.  The wish is the same whatever its drain and split.
 
-    Conflict when a model that is needed was removed, or has no adapter to be served as.
+    Conflict when a model that is needed was removed, or has no adapter to be served as, or when the alias is not the
+    project's.  Who asks for no project in particular may ask for any alias, and makes a new one that of the model.
     """
     # The alias first, as a rollback locks them: the other way round they could wait for each other.
     lock_alias(session, alias)
     weights_id = _locked_weights(session, model_id, how)
+    owner = aliases.claim(session, alias, project, get_model(session, model_id).project or DEFAULT)
     newest = desired(session, alias)
     if newest is not None and (newest.model_id, newest.serve_as) == (model_id, how.serve_as):
         return newest, False
     deployment = Deployment(
         id=new_id("dep"),
+        project=owner,
         alias=alias,
         model_id=model_id,
         job_id=job_id,
@@ -211,7 +224,8 @@ def live_on(session: Session, alias: str) -> Deployment | None:
 def places(session: Session) -> dict[str, int]:
     """How many deployments the gateway has to carry out before each open one, by id; 0 is the one in work."""
     query = select(Deployment.id).where(Deployment.status.in_(OPEN)).order_by(Deployment.seq)
-    return {deployment_id: place for place, deployment_id in enumerate(session.scalars(query))}
+    ids = session.scalars(query, execution_options=ACROSS)
+    return {deployment_id: place for place, deployment_id in enumerate(ids)}
 
 
 def replaced_by(session: Session, alias: str, model_id: str, job_id: str) -> str | None:

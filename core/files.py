@@ -90,6 +90,12 @@ def of_spec(session: Session, spec: JobSpec) -> dict[str, File]:
     return {file.id: file for file in found}
 
 
+def size_bytes(session: Session) -> int:
+    """What the files take up that the session sees, equal ones of a project once."""
+    each = select(File.size_bytes).where(File.deleted_at.is_(None)).distinct(File.project, File.sha256).subquery()
+    return int(session.scalar(select(func.coalesce(func.sum(each.c.size_bytes), 0))) or 0)
+
+
 def missing(file_ids: list[str], param: str) -> FileNotThere:
     """What to say of ids that no file has."""
     named = ", ".join(repr(file_id) for file_id in file_ids)

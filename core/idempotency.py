@@ -27,16 +27,16 @@ def check_body(key: str, body_sha256: str, first_sha256: str | None, made: str) 
         )
 
 
-def deployment_of(session: Session, key: str, body_sha256: str) -> str | None:
+def deployment_of(session: Session, project: str, key: str, body_sha256: str) -> str | None:
     """The id of the deployment that the key got; a request with the same key that has yet to commit makes it wait."""
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, _KEYS))))
-    first = session.get(DeploymentKey, key)
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{project}/{key}", _KEYS))))
+    first = session.get(DeploymentKey, (project, key))
     if first is None:
         return None
     check_body(key, body_sha256, first.body_sha256, f"deployment {first.deployment_id}")
     return first.deployment_id
 
 
-def remember(session: Session, key: str, body_sha256: str, deployment_id: str) -> None:
+def remember(session: Session, project: str, key: str, body_sha256: str, deployment_id: str) -> None:
     """Have every further request with this key get this deployment."""
-    session.add(DeploymentKey(key=key, body_sha256=body_sha256, deployment_id=deployment_id))
+    session.add(DeploymentKey(project=project, key=key, body_sha256=body_sha256, deployment_id=deployment_id))

@@ -87,7 +87,7 @@ WITH project AS (
     INSERT INTO projects (name) VALUES (%(project)s) ON CONFLICT DO NOTHING
 ), input AS (
     SELECT id FROM files
-    WHERE id = ANY(CAST(%(file_ids)s AS text[])) AND deleted_at IS NULL
+    WHERE id = ANY(CAST(%(file_ids)s AS text[])) AND project = %(project)s AND deleted_at IS NULL
     ORDER BY id FOR KEY SHARE
 ), made AS (
     INSERT INTO jobs

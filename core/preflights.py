@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, undefer
 from core.errors import Conflict, NotFound, PreflightLost
 from core.idempotency import digest
 from core.ids import new_id
-from core.models import Preflight
+from core.models import Job, Preflight
 from core.projects import DEFAULT
 from core.spec import JobSpec
 from core.states import PreflightStatus
@@ -140,9 +140,11 @@ def store_of_job(
     """Keep what a job's run found; a later run replaces it.  Returns whether it is the first."""
     is_new = session.scalar(select(Preflight.id).where(Preflight.job_id == job_id)) is None
     found = {"report": report, "preview": preview, "status": PreflightStatus.SUCCEEDED, "finished_at": func.now()}
+    project = session.scalar(select(Job.project).where(Job.id == job_id))
     statement = insert(Preflight).values(
         id=new_id("preflight"),
         job_id=job_id,
+        project=project,
         spec=spec.model_dump(mode="json"),
         body_sha256=digest(spec),
         **found,

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core.errors import NotFound
+from core.errors import Conflict, NotFound
 from core.models import Job, Project, Run
 from core.states import WORKING
 
@@ -29,6 +29,15 @@ def get(session: Session, name: str) -> Project:
     if project is None:
         raise NotFound(f"no project {name!r}: GET /projects lists those there are", param="project")
     return project
+
+
+def create(session: Session, name: str, limits: dict[str, Any]) -> Project:
+    """A new project; Conflict when there is one of that name."""
+    query = insert(Project).values(name=name, **limits).on_conflict_do_nothing().returning(Project)
+    made = session.scalars(query).one_or_none()
+    if made is None:
+        raise Conflict(f"there is a project {name!r} already: PATCH /projects/{name} changes its limits", param="name")
+    return made
 
 
 def change(session: Session, name: str, changes: dict[str, Any]) -> Project:

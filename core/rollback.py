@@ -47,7 +47,9 @@ def _return_to_the_one_before(session: Session, deployment: Deployment) -> tuple
             "to; deploy another model (GET /models)"
         )
     how = DeploySpec(serve_as=before.serve_as, drain=DrainSpec.model_validate(deployment.drain))
-    return deployments.ask(session, deployment.alias, before.model_id, how=how, rollback_of=deployment.id)
+    return deployments.ask(
+        session, deployment.alias, before.model_id, how=how, rollback_of=deployment.id, project=deployment.project
+    )
 
 
 def _not_served(session: Session, deployment: Deployment) -> Conflict:

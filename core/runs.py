@@ -36,6 +36,7 @@ class Lease:
     job_id: str
     attempt: int
     token: uuid.UUID
+    project: str
 
 
 def claim(session: Session, worker: str, device: Device, lease_s: float) -> Lease | None:
@@ -55,9 +56,9 @@ def claim(session: Session, worker: str, device: Device, lease_s: float) -> Leas
             progress_at=func.now(),
             not_before=None,
         )
-        .returning(Job.id, Job.attempt, Job.lease_token)
+        .returning(Job.id, Job.attempt, Job.lease_token, Job.project)
     ).one()
-    lease = Lease(job_id=row.id, attempt=row.attempt, token=row.lease_token)
+    lease = Lease(job_id=row.id, attempt=row.attempt, token=row.lease_token, project=row.project)
     session.add(Run(job_id=lease.job_id, attempt=lease.attempt, worker=worker))
     session.flush()
     _open_phase(session, lease, JobStatus.PREPARING, None)
@@ -272,7 +273,7 @@ def _end(
     of one that will be run again goes on meanwhile.
     """
     check_job_move(job.id, job.status, target)
-    lease = Lease(job.id, job.attempt, uuid.UUID(int=0))
+    lease = Lease(job.id, job.attempt, uuid.UUID(int=0), job.project)
     if error is not None:
         error = {**error, "remedy": remedy(error["code"])}
     job.status, job.error = target, error

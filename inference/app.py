@@ -20,7 +20,7 @@ from core.errors import NotFound, ServiceError
 from core.key_ring import KeyRing
 from core.settings import Settings, get_settings
 from inference.errors import render, render_http, render_unexpected
-from inference.exchange import REQUEST_ID_HEADER, request_id_of
+from inference.exchange import PROJECT_HEADER, REQUEST_ID_HEADER, request_id_of
 from inference.metrics import CONTENT_TYPE, Metrics
 from inference.parity_page import ParityPage
 from inference.proxy import Completions
@@ -96,10 +96,11 @@ class Gateway:
 
     async def _models(self, request: Request) -> Response:
         """The names that are answered to; an empty list when no model is live."""
-        await self._grant(request)
+        grant = await self._grant(request)
+        project = grant.within(request.headers.get(PROJECT_HEADER.decode()))
         name = REQUEST_ID_HEADER.decode()
         request_id = request_id_of(request.headers.get(name, "").encode("latin-1"))
-        return JSONResponse(self.routes.table.listing(), headers={name: request_id.decode()})
+        return JSONResponse(self.routes.table.listing(project), headers={name: request_id.decode()})
 
     async def _unknown(self, request: Request) -> Response:
         """Everything else below /v1; vLLM's other paths are not for clients."""

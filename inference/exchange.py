@@ -14,6 +14,7 @@ from inference.usage import Tokens
 
 MODEL_HEADER = b"x-tunesmith-model-version"
 REQUEST_ID_HEADER = b"x-request-id"
+PROJECT_HEADER = b"openai-project"
 LAST_WORD_S = 1.0
 CLIENT_LEFT = 499
 _OF_OUR_ANSWER = frozenset({REQUEST_ID_HEADER, MODEL_HEADER, b"content-length"})
@@ -33,6 +34,8 @@ class Exchange:
         self.call = call
         by_name = dict(call.headers)
         self.authorization = by_name.get(b"authorization", b"")
+        self.project = by_name.get(PROJECT_HEADER, b"").decode("latin-1") or None
+        """The one that the request says it is about."""
         self.declared_length = by_name.get(b"content-length", b"")
         self.request_id = request_id_of(by_name.get(REQUEST_ID_HEADER, b""))
         self.passage: Passage | None = None

@@ -94,7 +94,18 @@ class Fleet:
         if self.trial is not None:
             aliases[self.trial.alias] = self.trial
             models[self.trial.new.model_id] = self.trial.new
-        self.routes.set(Table(aliases, models))
+        self.routes.set(Table(aliases, models, self._projects()))
+
+    def _projects(self) -> dict[str, frozenset[str]]:
+        """Whose each name is.  The weights of several adapters are of all whose adapters they are."""
+        found: dict[str, set[str]] = {}
+        tried = () if self._tried is None else (self._tried,)
+        for version in (*self.live.values(), *tried):
+            for name in (version.model_id, version.weights_id):
+                found.setdefault(name, set()).add(version.project)
+        for alias, version in self.live.items():
+            found[alias] = {version.project}
+        return {name: frozenset(projects) for name, projects in found.items()}
 
     def with_live(self, alias: str, version: Version) -> dict[str, Version]:
         """What is live once the alias serves the version: all that needs other weights is not any more."""

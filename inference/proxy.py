@@ -43,9 +43,10 @@ class Completions:
         try:
             grant = await self._keys.grant(exchange.authorization)
             grant.require(Scope.INFER)
+            project = grant.within(exchange.project)
             with self._admission, Attended(call, self._timeout_s):
                 body = await self._limits.read_body(call, exchange.declared_length)
-                await self._answer(exchange, Asked(body))
+                await self._answer(exchange, Asked(body), project)
         except ServiceError as error:
             await exchange.fail(error)
         except TimeoutError:
@@ -70,10 +71,10 @@ class Completions:
         for client in self._clients.values():
             client.close()
 
-    async def _answer(self, exchange: Exchange, asked: Asked) -> None:
+    async def _answer(self, exchange: Exchange, asked: Asked, project: str | None) -> None:
         self._limits.check(asked)
         for attempts_left in reversed(range(ATTEMPTS)):
-            async with self._routes.passing(asked.model) as passage:
+            async with self._routes.passing(asked.model, project) as passage:
                 exchange.passage = passage
                 try:
                     return await self._pass(exchange, asked, passage)

@@ -5,11 +5,11 @@ the vLLM that it goes to, and looks again where its name leads once that opens.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from core.errors import ModelNotFound, NotServing
+from core.errors import ModelNotFound, NotServing, ServiceError
 from inference.gate import Gate
 
 NO_MODEL = "no model is live: post a job, or ask for a deployment (GET /deployments shows them)"
@@ -68,6 +68,12 @@ class Table:
     aliases: Mapping[str, Target | Trial] = field(default_factory=dict)
     models: Mapping[str, Target] = field(default_factory=dict)
     """Every version that is loaded, by its own name."""
+    projects: Mapping[str, Set[str]] = field(default_factory=dict)
+    """Whose keys each of these names is known to, besides keys of all projects."""
+
+    def knows(self, name: str, project: str | None) -> bool:
+        """Whether a key of the project, or with None of all, may know the name."""
+        return project is None or project in self.projects.get(name, ())
 
     def holds(self, target: Target) -> bool:
         """Whether the version is still served from there."""
@@ -75,11 +81,12 @@ class Table:
             return True
         return any(target in ((to,) if isinstance(to, Target) else (to.old, to.new)) for to in self.aliases.values())
 
-    def listing(self) -> dict[str, Any]:
-        """The body of `GET /v1/models`."""
+    def listing(self, project: str | None) -> dict[str, Any]:
+        """The body of `GET /v1/models`, for a key of the project, or with None of all."""
         since = {name: (to if isinstance(to, Target) else to.old).since_s for name, to in sorted(self.aliases.items())}
         since |= {name: target.since_s for name, target in sorted(self.models.items())}
-        models = [{"id": n, "object": "model", "created": at, "owned_by": "tunesmith"} for n, at in since.items()]
+        known = {name: at for name, at in since.items() if self.knows(name, project)}
+        models = [{"id": n, "object": "model", "created": at, "owned_by": "tunesmith"} for n, at in known.items()]
         return {"object": "list", "data": models}
 
 
@@ -137,32 +144,41 @@ class Routes:
         for gate in self.gates():
             gate.shut_down()
 
-    def find(self, name: str) -> Passage:
-        """Where the name leads; ModelNotFound, or NotServing when there is no model at all."""
-        to = self._table.aliases.get(name) or self._table.models.get(name)
-        if to is None:
-            names = [repr(known) for known in (*sorted(self._table.aliases), *self._table.models)]
-            if not names:
-                raise NotServing(NO_MODEL)
-            raise ModelNotFound(f"the model {name!r} is not served here: use {', '.join(names)}", param="model")
+    def find(self, name: str, project: str | None) -> Passage:
+        """Where the name leads those of the project, or with None of all projects.
+
+        ModelNotFound, for a name of others just as for one that nobody has; NotServing when there is no model at all.
+        """
+        table = self._table
+        to = table.aliases.get(name) or table.models.get(name)
+        if to is None or not table.knows(name, project):
+            raise self._not_found(name, project)
         return Passage(to, None) if isinstance(to, Target) else Passage(to.pick(), to)
 
-    def passing(self, name: str) -> "Passing":
-        """Be inside of the gate of the vLLM that the name leads to, for the length of an `async with` block."""
-        return Passing(self, name)
+    def _not_found(self, name: str, project: str | None) -> ServiceError:
+        if not self._table.models:
+            return NotServing(NO_MODEL)
+        names = [*sorted(self._table.aliases), *self._table.models]
+        known = [repr(one) for one in names if self._table.knows(one, project)]
+        use = f"use {', '.join(known)}" if known else "no model of your project is live"
+        return ModelNotFound(f"the model {name!r} is not served here: {use}", param="model")
 
-    async def enter(self, name: str) -> Passage:
+    def passing(self, name: str, project: str | None = None) -> "Passing":
+        """Be inside of the gate of the vLLM that the name leads to, for the length of an `async with` block."""
+        return Passing(self, name, project)
+
+    async def enter(self, name: str, project: str | None) -> Passage:
         """Wait for the gate, and be inside of it."""
         if not self.started:
             await self._start.wait()
-        passage = self.find(name)
+        passage = self.find(name, project)
         gate = passage.target.backend.gate
         deadline = None
         while not gate.enter_now():
             deadline = deadline or asyncio.get_running_loop().time() + gate.timeout_s
             await gate.wait(deadline)
             # It may have been for another model that the gate was closed.
-            passage = self.find(name)
+            passage = self.find(name, project)
             gate = passage.target.backend.gate
         return passage
 
@@ -170,11 +186,11 @@ class Routes:
 class Passing:
     """The block; a class and no generator, which would cost every request twice as much."""
 
-    def __init__(self, routes: Routes, name: str) -> None:
-        self._routes, self._name = routes, name
+    def __init__(self, routes: Routes, name: str, project: str | None) -> None:
+        self._routes, self._name, self._project = routes, name, project
 
     async def __aenter__(self) -> Passage:
-        passage = await self._routes.enter(self._name)
+        passage = await self._routes.enter(self._name, self._project)
         self._gate = passage.target.backend.gate
         return passage
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from core import storage
 from core.errors import CheckpointRefused
 from core.models import Deployment, Model
+from core.projects import DEFAULT
 from core.settings import get_settings
 from core.spec import DrainSpec, SplitSpec
 from core.states import DeploymentStatus
@@ -35,6 +36,8 @@ class Version:
     """The job and the stage that made it, whose rows it must be served like; None for a base."""
     since_s: int = 0
     """Unix seconds."""
+    project: str = DEFAULT
+    """Whose keys it answers, besides those of all projects."""
 
     def shares_weights(self, other: "Version") -> bool:
         """Whether one vLLM can serve both at once."""
@@ -79,7 +82,17 @@ def version_of(session: Session, deployment: Deployment, model: Model) -> Versio
     made_by = (model.job_id, model.stage) if model.job_id else None
     if deployment.serve_as == "merged":
         folder, made = _folder(model.location), model.created_at
-        return Version(model.id, model.id, folder, made, made, canary=model.canary, made_by=made_by, since_s=since_s)
+        return Version(
+            model.id,
+            model.id,
+            folder,
+            made,
+            made,
+            canary=model.canary,
+            made_by=made_by,
+            since_s=since_s,
+            project=deployment.project,
+        )
     base = session.get_one(Model, deployment.weights_id)
     return Version(
         model.id,
@@ -92,6 +105,7 @@ def version_of(session: Session, deployment: Deployment, model: Model) -> Versio
         model.canary,
         made_by,
         since_s,
+        deployment.project,
     )
 
 

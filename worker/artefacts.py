@@ -13,6 +13,7 @@ from core.ids import model_name
 from core.machine import has_gpu
 from core.memory import GIB
 from core.parity import ParityRecord
+from core.projects import DEFAULT
 from core.settings import get_settings
 from core.spec import JobSpec, StageSpec
 from core.storage import model_location, read_json, resolve
@@ -24,8 +25,10 @@ from worker.stages.run_dir import StageRun
 class Artefacts:
     """Names and folders of one job."""
 
-    def __init__(self, job_id: str, spec: JobSpec, adjustments: dict[str, Any] | None = None) -> None:
-        self.job_id, self.spec = job_id, spec
+    def __init__(
+        self, job_id: str, spec: JobSpec, adjustments: dict[str, Any] | None = None, project: str = DEFAULT
+    ) -> None:
+        self.job_id, self.spec, self.project = job_id, spec, project
         self.adjustments = dict(adjustments or {})
         self.base_path = Path(spec.base_model).resolve()
 
@@ -36,7 +39,7 @@ class Artefacts:
 
     def model_name(self, stage: StageSpec) -> str:
         """Public name of the stage's merged model."""
-        return model_name(self.spec.base_model, "default", self.spec.suffix, self.job_id, stage.name)
+        return model_name(self.spec.base_model, self.project, self.spec.suffix, self.job_id, stage.name)
 
     def adjusted(self, stage: StageSpec) -> StageSpec:
         """The stage as it is run: with smaller micro-batches where an earlier run was out of memory."""
@@ -99,6 +102,7 @@ class Artefacts:
             base_model=self.spec.base_model,
             location=location,
             manifest=manifest,
+            project=self.project,
             job_id=self.job_id,
             base_id=self.base_id,
             adapter_rank=(manifest.get("adapter") or {}).get("rank"),
@@ -109,7 +113,8 @@ class Artefacts:
     def register_base(self, session: Session, lease: runs.Lease) -> None:
         """Make the base model known, so that it can be served and measured."""
         runs.hold(session, lease)
-        register_base(session, self.base_id, base_model=self.spec.base_model, location=str(self.base_path))
+        base_model, location = self.spec.base_model, str(self.base_path)
+        register_base(session, self.base_id, base_model=base_model, location=location, project=self.project)
 
     def program_env(self) -> dict[str, str]:
         """Environment of the stage programs: nothing is looked up on the hub when the job needs nothing of it."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from core import deployments, pauses, runs
+from core import aliases, deployments, pauses, runs
 from core.errors import ParityMismatch, ServiceError, UpstreamFailed
 from core.models import Deployment
 from core.settings import get_settings
@@ -28,7 +28,7 @@ class LiveModel:
 
     def __init__(self, keeper: LeaseKeeper) -> None:
         self.keeper, self.lease = keeper, keeper.lease
-        self.alias = get_settings().vllm_model_name
+        self.alias = aliases.default_of(self.lease.project)
         self.trial_began_at, self.reported_at = 0.0, 0.0
 
     def other_than(self, model_id: str) -> str | None:
@@ -84,7 +84,7 @@ class LiveModel:
             raise Stopped(f"the job is {job.status}")
         # In one transaction, so that a vLLM which slept while this job trained wakes with the new model.
         pauses.end(session, job.id)
-        return deployments.request(session, self.alias, model_id, job.id, how=how).id
+        return deployments.request(session, self.alias, model_id, job.id, how=how, project=job.project).id
 
     def _has_ended(self, deployment_id: str, how: DeploySpec) -> bool:
         """Whether the deployment is carried out or given up.  A trial is progress: its job does not hang."""

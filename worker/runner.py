@@ -104,7 +104,7 @@ class JobRun:
     def __init__(self, spec: JobSpec, keeper: LeaseKeeper, adjustments: dict[str, Any] | None = None) -> None:
         self.spec, self.keeper, self.lease = spec, keeper, keeper.lease
         self.reporter = Reporter(keeper, spec.stages)
-        self.artefacts = Artefacts(self.lease.job_id, spec, adjustments)
+        self.artefacts = Artefacts(self.lease.job_id, spec, adjustments, self.lease.project)
         self.live = LiveModel(keeper)
         self.parity = ParityBeforeTraining(keeper, self.reporter)
         self.gpu = SharedGpu(keeper, self.reporter)

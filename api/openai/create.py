@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.db import async_sessions
+from api.db import transaction
 from api.openai import base_names
 from api.openai.extension import Extension
 from api.openai.hyperparameters import Hyperparameters
@@ -57,11 +57,14 @@ class CreateJob(BaseModel):
     tunesmith: Extension = Extension()
 
 
-async def spec_of(body: CreateJob, scans: CapacityLimiter) -> JobSpec:
-    """The job that the body asks for; InvalidRequest, or a RequestValidationError, naming the field that is wrong."""
+async def spec_of(body: CreateJob, scans: CapacityLimiter, project: str) -> JobSpec:
+    """The job that the body asks for in the project.
+
+    InvalidRequest, or a RequestValidationError, naming the field that is wrong.
+    """
     hyperparameters = _hyperparameters(body)
     _refuse_integrations(body)
-    async with async_sessions().begin() as session:
+    async with transaction(project) as session:
         base_model = await base_names.base_model_of(session, body.model)
         training = await _file(session, body.training_file, "training_file")
         validation = await _file(session, body.validation_file, "validation_file")

@@ -31,7 +31,7 @@ class ModelObject(BaseModel):
 
     @classmethod
     def of_model(cls, model: Model, live: set[str]) -> Self:
-        owner = OWNER if model.job_id is None else model.project
+        owner = OWNER if model.job_id is None else model.project or OWNER
         return cls(id=model.id, created=unix_seconds(model.created_at), owned_by=owner, live=model.id in live)
 
 

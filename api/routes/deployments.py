@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query, Response
 from sqlalchemy.orm import Session
 
+from api.access import Caller, CallerDep
 from api.deps import AfterId, IdempotencyKey, Limit, SessionDep
 from api.examples import DEPLOYMENT_EXAMPLES
 from api.queries import newest
@@ -14,7 +15,6 @@ from api.schemas.lists import Listing, Page
 from core import aliases, deployments, idempotency, rollback
 from core.errors import Conflict
 from core.models import Deployment
-from core.settings import get_settings
 from core.spec import DeploySpec
 from core.states import DeploymentStatus
 
@@ -54,6 +54,7 @@ async def get_deployment(deployment_id: str, session: SessionDep) -> DeploymentV
 )
 async def create_deployment(
     body: Annotated[DeploymentRequest, Body(openapi_examples=DEPLOYMENT_EXAMPLES)],
+    caller: CallerDep,
     session: SessionDep,
     response: Response,
     idempotency_key: IdempotencyKey = None,
@@ -63,7 +64,7 @@ async def create_deployment(
     Asking again for the same model under the same alias, served in the same way, changes nothing, whatever the drain
     and the split.  Deployments are carried out one at a time, in the order of the requests.
     """
-    view, is_new = await session.run_sync(_create, body, idempotency_key)
+    view, is_new = await session.run_sync(_create, caller, body, idempotency_key)
     if not is_new:
         response.status_code = 200
     return view
@@ -102,13 +103,13 @@ async def list_aliases(session: SessionDep) -> Listing[AliasView]:
     return Listing(data=await session.run_sync(_aliases))
 
 
-def _create(session: Session, body: DeploymentRequest, key: str | None) -> tuple[DeploymentView, bool]:
+def _create(session: Session, caller: Caller, body: DeploymentRequest, key: str | None) -> tuple[DeploymentView, bool]:
     body_sha256 = idempotency.digest(body)
-    if key is not None and (first := idempotency.deployment_of(session, key, body_sha256)) is not None:
+    if key is not None and (first := idempotency.deployment_of(session, caller.project, key, body_sha256)) is not None:
         return _view(session, deployments.get(session, first)), False
-    alias = body.alias or get_settings().vllm_model_name
+    alias = body.alias or aliases.default_of(caller.project)
     how = DeploySpec(serve_as=body.serve_as, drain=body.drain, split=body.split)
-    deployment, is_new = deployments.ask(session, alias, body.model, how=how)
+    deployment, is_new = deployments.ask(session, alias, body.model, how=how, project=caller.within)
     if is_new and body.split is not None and deployments.live_on(session, alias) is None:
         raise Conflict(
             f"nothing is live on alias {alias!r}, so its requests cannot be split: leave out `split`, or deploy a "
@@ -116,7 +117,7 @@ def _create(session: Session, body: DeploymentRequest, key: str | None) -> tuple
             param="split",
         )
     if key is not None:
-        idempotency.remember(session, key, body_sha256, deployment.id)
+        idempotency.remember(session, caller.project, key, body_sha256, deployment.id)
     return _view(session, deployment), is_new
 
 

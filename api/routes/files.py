@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 
 from api.access import CallerDep
-from api.db import async_sessions
+from api.db import transaction
 from api.deps import AfterId, IdempotencyKey, Limit, SessionDep
 from api.schemas.errors import ErrorBody
 from api.schemas.files import FileDeleted, FilePurpose, FileView
@@ -75,9 +75,9 @@ async def get_file(file_id: str, session: SessionDep) -> FileView:
 
 
 @router.get("/{file_id}/content", responses=ABSENT, response_class=FileResponse)
-async def get_content(file_id: str) -> FileResponse:
+async def get_content(file_id: str, caller: CallerDep) -> FileResponse:
     """The bytes as they were uploaded; `Range` asks for a part of them."""
-    async with async_sessions().begin() as session:  # closed before the file is sent, which may take long
+    async with transaction(caller.within) as session:  # closed before the file is sent, which may take long
         file = await session.run_sync(files.get, file_id)
     path = await anyio.to_thread.run_sync(stored_path, files_root(), file_id)
     headers = {"x-content-type-options": "nosniff"}  # and never shown: whoever uploaded it chose what it holds
@@ -85,9 +85,9 @@ async def get_content(file_id: str) -> FileResponse:
 
 
 @router.delete("/{file_id}", responses=REMOVALS)
-async def delete_file(file_id: str) -> FileDeleted:
+async def delete_file(file_id: str, caller: CallerDep) -> FileDeleted:
     """Delete a file for good.  Jobs that have ended keep their models, but cannot be tried again."""
-    async with async_sessions().begin() as session:
+    async with transaction(caller.within) as session:
         await session.run_sync(files.delete, file_id)
     await anyio.to_thread.run_sync(file_sweep.remove, file_id)
     log.info("file.deleted file_id=%s", file_id)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, BackgroundTasks, Body, Query, Request
 
 from api import queries
 from api.access import CallerDep
-from api.db import async_sessions
+from api.db import transaction
 from api.deps import AfterId, IdempotencyKey, Limit, SessionDep
 from api.doorbell import ring
 from api.examples import JOB_EXAMPLES
@@ -36,12 +36,10 @@ async def create_job(
     idempotency_key: IdempotencyKey = None,
 ) -> JobView:
     """Queue a fine-tuning job.  With nothing but `base_model` it is the whole two-stage recipe."""
-    made = await submit(
-        spec, digest(spec), request, after_answer, project=caller.project, idempotency_key=idempotency_key
-    )
+    made = await submit(spec, digest(spec), request, after_answer, caller, idempotency_key)
     if made.is_new:
         return JobView.of(made.job, result_models=[])
-    async with async_sessions().begin() as session:
+    async with transaction(caller.project) as session:
         return await queries.job_view(session, made.job)
 
 
@@ -62,8 +60,8 @@ async def list_jobs(
 
 
 @router.get("/{job_id}", responses={404: {"model": ErrorBody}})
-async def get_job(job_id: str) -> JobView:
-    return await queries.stored_job_view(job_id)
+async def get_job(job_id: str, caller: CallerDep) -> JobView:
+    return await queries.stored_job_view(job_id, caller.within)
 
 
 CHANGES: dict[int | str, dict[str, Any]] = {404: {"model": ErrorBody}, 409: {"model": ErrorBody}}

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api import queries
 from api.access import CallerDep
 from api.admission import admit
-from api.db import async_sessions, first_row
+from api.db import first_row, transaction
 from api.deps import SessionDep
 from api.doorbell import ring_for_preflight
 from api.errors import render
@@ -47,13 +47,13 @@ async def preflight_job(
     supersedes: Annotated[str | None, Query(max_length=100, description="an earlier preflight to be cancelled")] = None,
 ) -> Response | PreflightView:
     """Find out what a job comes to, without making it.  One that cannot run is refused with all its problems."""
-    await admit(spec, request.app.state.scans)
-    async with async_sessions().begin() as session:
+    await admit(spec, request.app.state.scans, caller.project)
+    async with transaction(caller.project) as session:
         asked = await session.run_sync(lambda sync: preflights.ask(sync, spec, caller.project, supersedes))
     # At once, not after the answer: it is waited for here.
     await ring_for_preflight()
     await _ended(asked.id, wait_s, request)
-    async with async_sessions().begin() as session:
+    async with transaction(caller.project) as session:
         found = await session.run_sync(lambda sync: preflights.get(sync, asked.id))
     where = f"/jobs/preflight/{found.id}"
     if found.status == PreflightStatus.REFUSED:

@@ -6,21 +6,30 @@ from fastapi import APIRouter, Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from api.access import CallerDep
 from api.deps import SessionDep
 from api.schemas.errors import ErrorBody
 from api.schemas.lists import Listing
-from api.schemas.queues import ProjectChange, ProjectView, WorkerView
-from core import projects
-from core.models import Project, Worker
+from api.schemas.queues import NewProject, ProjectChange, ProjectView, WorkerView
+from core import projects, spec
+from core.models import Job, Project, Worker
 
 router = APIRouter(tags=["queues"])
-Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+Name = Annotated[spec.Name, Path()]
 
 
 @router.get("/projects")
 async def list_projects(session: SessionDep) -> Listing[ProjectView]:
-    """All projects, by name."""
+    """All projects, by name; for a key of one project that one."""
     return Listing(data=await session.run_sync(lambda sync: [_view(sync, one) for one in projects.every(sync)]))
+
+
+@router.post("/projects", status_code=201, responses={409: {"model": ErrorBody, "description": "It is there already"}})
+async def create_project(body: NewProject, caller: CallerDep, session: SessionDep) -> ProjectView:
+    """Make a project.  Takes a key of all projects."""
+    caller.grant.require_every_project()
+    limits = body.model_dump(exclude_unset=True, exclude={"name"})
+    return await session.run_sync(lambda sync: _view(sync, projects.create(sync, body.name, limits)))
 
 
 @router.get("/projects/{name}", responses={404: {"model": ErrorBody}})
@@ -28,19 +37,23 @@ async def get_project(name: Name, session: SessionDep) -> ProjectView:
     return await session.run_sync(lambda sync: _view(sync, projects.get(sync, name)))
 
 
-@router.patch("/projects/{name}")
-async def change_project(name: Name, change: ProjectChange, session: SessionDep) -> ProjectView:
-    """Set limits of a project, which is made if it is not there."""
+@router.patch("/projects/{name}", responses={404: {"model": ErrorBody}})
+async def change_project(name: Name, change: ProjectChange, caller: CallerDep, session: SessionDep) -> ProjectView:
+    """Set limits of a project, which is made if it is not there.  Takes a key of all projects."""
+    if caller.within is not None:
+        await session.run_sync(projects.get, name)
+    caller.grant.require_every_project()
     changes = change.model_dump(exclude_unset=True)
     return await session.run_sync(lambda sync: _view(sync, projects.change(sync, name, changes)))
 
 
 @router.get("/workers")
 async def list_workers(session: SessionDep) -> Listing[WorkerView]:
-    """The workers that showed themselves lately, by name."""
-    return Listing(
-        data=[WorkerView.of(worker) for worker in await session.scalars(select(Worker).order_by(Worker.name))]
-    )
+    """The workers that showed themselves lately, by name; a job of another project that one is at is not named."""
+    workers = list(await session.scalars(select(Worker).order_by(Worker.name)))
+    jobs = [worker.job_id for worker in workers if worker.job_id is not None]
+    seen = set(await session.scalars(select(Job.id).where(Job.id.in_(jobs))))
+    return Listing(data=[WorkerView.of(worker, seen) for worker in workers])
 
 
 def _view(session: Session, project: Project) -> ProjectView:

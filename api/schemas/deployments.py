@@ -15,7 +15,11 @@ class DeploymentRequest(Spec):
     """The body of `POST /deployments`."""
 
     model: str = Field(min_length=1, max_length=500, description="id of a model in GET /models")
-    alias: Alias | None = Field(None, description="public name to serve it under; VLLM_MODEL_NAME when absent")
+    alias: Alias | None = Field(
+        None,
+        description="public name to serve it under; when absent VLLM_MODEL_NAME, behind `PROJECT/` for projects "
+        "other than `default`",
+    )
     serve_as: ServeAs = Field(
         "merged", description="merged: its weights replace those served; adapter: beside others on the served base"
     )

@@ -1,5 +1,6 @@
 """Projects with their limits, and workers."""
 
+from collections.abc import Set
 from typing import Literal, Self
 
 from pydantic import BaseModel, Field
@@ -7,6 +8,7 @@ from pydantic import BaseModel, Field
 from api.schemas.times import unix_seconds
 from core.memory import GIB
 from core.models import Worker
+from core.spec import Name
 
 
 class ProjectChange(BaseModel, extra="forbid"):
@@ -15,6 +17,12 @@ class ProjectChange(BaseModel, extra="forbid"):
     weight: float = Field(1.0, gt=0, le=1000, description="a project of weight 2 gets twice the workers of one of 1")
     max_running: int | None = Field(None, ge=0, description="jobs at once")
     gpu_hours: float | None = Field(None, ge=0, description="hours of workers in all; running jobs are paused there")
+
+
+class NewProject(ProjectChange):
+    """A project to be made, with its limits."""
+
+    name: Name
 
 
 class ProjectView(BaseModel):
@@ -39,11 +47,12 @@ class WorkerView(BaseModel):
     seen_at: int
 
     @classmethod
-    def of(cls, worker: Worker) -> Self:
+    def of(cls, worker: Worker, seen_jobs: Set[str]) -> Self:
+        """As it is shown to those who may see these jobs."""
         return cls(
             name=worker.name,
             device=worker.device,
             memory_gb=round(worker.memory_bytes / GIB, 1),
-            job_id=worker.job_id,
+            job_id=worker.job_id if worker.job_id in seen_jobs else None,
             seen_at=unix_seconds(worker.seen_at),
         )

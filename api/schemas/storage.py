@@ -33,7 +33,7 @@ class JobSize(BaseModel):
 
 
 class StorageView(BaseModel):
-    """How full the storage's disk is, and with what.  A size is the sum of the files' lengths."""
+    """How full the storage's disk is, and with what of the project.  A size is the sum of the files' lengths."""
 
     object: Literal["storage"] = "storage"
     total_bytes: int = Field(description="of the disk that holds the storage")
@@ -41,8 +41,11 @@ class StorageView(BaseModel):
     jobs_bytes: int = Field(description="checkpoints, adapters, prepared rows, logs")
     models_bytes: int = Field(description="merged models")
     files_bytes: int = Field(description="uploaded files, and those on their way; equal ones of a project count once")
-    data_bytes: int = Field(description="the data sets below DATA_ROOT, which may be on another disk")
-    cache_bytes: int
-    trash_bytes: int = Field(description="removed, and deleted at the next sweep if not by now")
+    data_bytes: int | None = Field(
+        description="the data sets below DATA_ROOT, which may be on another disk; like the next two null for a key of "
+        "one project"
+    )
+    cache_bytes: int | None
+    trash_bytes: int | None = Field(description="removed, and deleted at the next sweep if not by now")
     largest_jobs: list[JobSize] = Field(description="at most ten, the largest first")
     measured_at: int

@@ -7,9 +7,10 @@ from core.models.jobs import Event, Job, Metric, Pause, Phase, Run
 from core.models.keys import Key
 from core.models.preflights import Preflight
 from core.models.projects import Project, Worker
-from core.models.serving import Deployment, DeploymentKey, Model
+from core.models.serving import AliasOwner, Deployment, DeploymentKey, Model, ModelUse
 
 __all__ = [
+    "AliasOwner",
     "Base",
     "Deployment",
     "DeploymentKey",
@@ -22,6 +23,7 @@ __all__ = [
     "Key",
     "Metric",
     "Model",
+    "ModelUse",
     "Pause",
     "Phase",
     "Preflight",

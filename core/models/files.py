@@ -35,6 +35,7 @@ class File(Base):
 
     __table_args__ = (
         Index("ix_files_kept", "seq", postgresql_where=text("deleted_at IS NULL")),
+        Index("ix_files_project", "project", "seq", postgresql_where=text("deleted_at IS NULL")),
         Index("ix_files_purpose", "purpose", "seq", postgresql_where=text("deleted_at IS NULL")),
         Index("ix_files_content", "project", "sha256", postgresql_where=text("deleted_at IS NULL")),
         Index("uq_files_results", "job_id", unique=True, postgresql_where=text("deleted_at IS NULL")),

@@ -56,6 +56,7 @@ class Job(Base):
         Index("ix_jobs_queue", "project", priority.desc(), seq, postgresql_where=text("status = 'queued'")),
         Index("ix_jobs_oldest", "project", seq, postgresql_where=text("status = 'queued'")),
         Index("ix_jobs_status", "status", "seq"),
+        Index("ix_jobs_project", "project", "seq"),
         Index("ix_jobs_metadata", text("(spec -> 'metadata') jsonb_path_ops"), postgresql_using="gin"),
         Index("ix_jobs_history", text("(spec ->> 'base_model')"), seq, postgresql_where=text("status = 'succeeded'")),
         Index(

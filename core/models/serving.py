@@ -17,13 +17,14 @@ class Model(Base):
     `canary` is what a server that has just loaded it must answer (`worker.stages.canary`), and `parity` the
     `core.parity.ParityRecord` of whether it is served as it was trained.
     One with `removed_at` has no files any more (`core.retention`), and cannot be deployed.
+    A base has no `project`: it is of those that `ModelUse` says.
     """
 
     __tablename__ = "models"
 
     id: Mapped[str] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(Identity(always=True), unique=True)
-    project: Mapped[str] = mapped_column(server_default="default")
+    project: Mapped[str | None]
     job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     stage: Mapped[str]
     base_model: Mapped[str]
@@ -42,17 +43,38 @@ class Model(Base):
     )
 
 
+class ModelUse(Base):
+    """A project that knows a base model, as one of its jobs was made of it: it may see and serve it."""
+
+    __tablename__ = "model_uses"
+
+    project: Mapped[str] = mapped_column(primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), primary_key=True)
+
+
+class AliasOwner(Base):
+    """Whose a public name is: that of the project which deployed it first."""
+
+    __tablename__ = "aliases"
+
+    alias: Mapped[str] = mapped_column(primary_key=True)
+    project: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class Deployment(Base):
     """A wish that an alias points at a model; the newest one that did not fail is the desired state.
 
-    `weights_id` is the model whose weights vLLM must hold for it: the model itself, or the base of its adapter.
-    `strategy` and `reason` say how the gateway put it in place and why so, `trial` how it did on a share of requests.
+    `project` is the alias's.  `weights_id` is the model whose weights vLLM must hold for it: the model itself, or the
+    base of its adapter.  `strategy` and `reason` say how the gateway put it in place and why so, `trial` how it did on
+    a share of requests.
     """
 
     __tablename__ = "deployments"
 
     id: Mapped[str] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(Identity(always=True), unique=True)
+    project: Mapped[str] = mapped_column(server_default="default")
     alias: Mapped[str]
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
     job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
@@ -78,6 +100,7 @@ class Deployment(Base):
         Index("ix_deployments_model", model_id),
         Index("ix_deployments_weights", weights_id),
         Index("ix_deployments_alias", "alias", "seq"),
+        Index("ix_deployments_project", "project", "seq"),
         Index("ix_deployments_history", "alias", "live_at", postgresql_where=text("live_at IS NOT NULL")),
     )
 
@@ -87,6 +110,7 @@ class DeploymentKey(Base):
 
     __tablename__ = "deployment_keys"
 
+    project: Mapped[str] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
     body_sha256: Mapped[str]
     deployment_id: Mapped[str] = mapped_column(ForeignKey("deployments.id", ondelete="CASCADE"))

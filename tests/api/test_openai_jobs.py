@@ -139,7 +139,9 @@ def test_the_project_and_organization_headers_of_the_sdk_are_taken(
     database: Services, api_url: str, file_id: str
 ) -> None:
     sdk = Sdk(is_async=False, url=api_url, key=database.admin_key, project="red", organization="org-1")
-    assert create(sdk, file_id).organization_id == "red"
+    assert create(sdk, "owner/rows").organization_id == "red"
+    with pytest.raises(openai.BadRequestError, match="there is no such file"):  # it is of the project `default`
+        create(sdk, file_id)
     sdk.close()
 
 

@@ -31,7 +31,7 @@ PATHS = {
     "/storage": {"get"},
     "/keys": {"get", "post"},
     "/keys/{key_id}": {"get", "delete"},
-    "/projects": {"get"},
+    "/projects": {"get", "post"},
     "/projects/{name}": {"get", "patch"},
     "/workers": {"get"},
     "/models": {"get"},

@@ -142,6 +142,14 @@ def test_a_project_is_made_by_its_limits_which_are_lifted_one_by_one(client: htt
     assert client.get("/projects/a").json() == {**expected, "max_running": None}
 
 
+def test_a_project_is_made_once(client: httpx.Client) -> None:
+    made = client.post("/projects", json={"name": "a", "max_running": 1})
+    assert (made.status_code, made.json()["max_running"], made.json()["weight"]) == (201, 1, 1.0)
+    again = client.post("/projects", json={"name": "a"})
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "conflict")
+    assert client.get("/projects/a").json() == made.json()
+
+
 def test_a_project_shows_what_it_used_the_job_at_work_included(client: httpx.Client) -> None:
     new_job(project="a")
     lease = claim()

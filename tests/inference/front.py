@@ -11,7 +11,9 @@ import uvicorn
 from pydantic import SecretStr
 
 from bench.ports import free_port
+from core.db import in_thread
 from core.key_ring import KeyRing
+from core.projects import DEFAULT
 from core.settings import Settings
 from inference.__main__ import Server, configure
 from inference.app import Gateway
@@ -39,8 +41,8 @@ class Backend:
 class Front:
     """What a test does with a gateway."""
 
-    def __init__(self, server: uvicorn.Server, url: str, gate: Gate) -> None:
-        self.server, self.url, self.gate = server, url, gate
+    def __init__(self, server: uvicorn.Server, url: str, gate: Gate, routes: Routes) -> None:
+        self.server, self.url, self.gate, self.routes = server, url, gate, routes
         self.loop: asyncio.AbstractEventLoop
 
     def client(self, key: str = KEY) -> httpx.Client:
@@ -79,23 +81,31 @@ class Front:
 
 @contextmanager
 def running_front(
-    vllm: Vllm, try_out: Callable[[Target], Target | Trial] = lambda target: target, **settings: Any
+    vllm: Vllm,
+    try_out: Callable[[Target], Target | Trial] = lambda target: target,
+    *,
+    follows_keys: bool = False,
+    **settings: Any,
 ) -> Iterator[Front]:
-    """A gateway that leads the alias to the model, or to a trial of it."""
+    """A gateway that leads the alias to the model, or to a trial of it; it may know the keys of the database, too."""
     port = free_port()
     chosen = Settings(admin_key=SecretStr(KEY), inference_host="127.0.0.1", inference_port=port, **settings)
     routes, backend = Routes(chosen.gate_timeout_s), Backend(vllm)
+    keys = KeyRing(chosen, in_thread if follows_keys else None)
     target = Target(MODEL, backend, vllm_server.ENGINE_NAME, since_s=5)
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
         front.loop = asyncio.get_running_loop()
-        routes.set(Table({ALIAS: try_out(target)}, {MODEL: target}))
+        routes.set(Table({ALIAS: try_out(target)}, {MODEL: target}, {ALIAS: {DEFAULT}, MODEL: {DEFAULT}}))
+        following = asyncio.create_task(keys.follow()) if follows_keys else None
         yield
+        if following is not None:
+            following.cancel()
 
-    gateway = Gateway(chosen, routes, Metrics(), KeyRing(chosen), running)
+    gateway = Gateway(chosen, routes, Metrics(), keys, running)
     server = Server(configure(gateway, chosen), gateway)
-    front = Front(server, f"http://127.0.0.1:{port}", backend.gate)
+    front = Front(server, f"http://127.0.0.1:{port}", backend.gate, routes)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

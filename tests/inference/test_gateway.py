@@ -10,7 +10,8 @@ import openai
 import pytest
 from sqlalchemy import select
 
-from core import deployments
+from core import deployments, keys
+from core.access import Scope
 from core.db import transaction
 from core.models import Deployment
 from core.states import DeploymentStatus
@@ -110,6 +111,16 @@ def test_a_stream_carries_the_name_in_every_event(gateway: Gateway) -> None:
 
 def test_the_list_names_the_alias_and_the_live_model(gateway: Gateway) -> None:
     assert [model.id for model in gateway.client.models.list().data] == [ALIAS, "tiny-base"]
+
+
+def test_the_live_model_is_known_to_its_projects_keys_alone(gateway: Gateway) -> None:
+    listed = {}
+    for project in ("default", "team-b"):
+        with transaction() as session:
+            _, secret = keys.create(session, "one", [Scope.INFER], project)
+        headers = {"authorization": f"Bearer {secret}"}
+        listed[project] = {one["id"] for one in httpx.get(f"{gateway.url}/v1/models", headers=headers).json()["data"]}
+    assert listed == {"default": {ALIAS, "tiny-base"}, "team-b": set()}
 
 
 def test_refusals_have_one_shape(gateway: Gateway) -> None:

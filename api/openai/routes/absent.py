@@ -17,6 +17,4 @@ async def alpha(rest: str) -> None:
 @router.api_route("/checkpoints/{checkpoint}/permissions/{permission_id}", methods=["DELETE"])
 async def permissions(checkpoint: str, permission_id: str = "") -> None:
     """Sharing checkpoints between projects."""
-    raise NotFound(
-        "permissions of checkpoints are not offered: a model is served to every key that may use the endpoint"
-    )
+    raise NotFound("permissions of checkpoints are not offered: a model is served to every key of its project")

@@ -43,12 +43,12 @@ async def retrieve(file_id: str, session: SessionDep) -> FileView:
 
 
 @router.get("/{file_id}/content", responses=own.ABSENT, response_class=FileResponse)
-async def content(file_id: str) -> FileResponse:
+async def content(file_id: str, caller: CallerDep) -> FileResponse:
     """The bytes as they were uploaded, or the CSV of a job's results."""
-    return await own.get_content(file_id)
+    return await own.get_content(file_id, caller)
 
 
 @router.delete("/{file_id}", responses=own.REMOVALS)
-async def delete(file_id: str) -> FileDeleted:
+async def delete(file_id: str, caller: CallerDep) -> FileDeleted:
     """Delete a file for good, unless a job that has not ended reads it."""
-    return await own.delete_file(file_id)
+    return await own.delete_file(file_id, caller)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from api import queries
 from api.access import CallerDep
-from api.db import async_sessions
+from api.db import transaction
 from api.deps import AfterId, IdempotencyKey, Limit, SessionDep
 from api.doorbell import ring
 from api.examples import FINE_TUNING_JOB_EXAMPLES
@@ -47,10 +47,10 @@ async def create(
     asked = digest(body)
     job = None if idempotency_key is None else await earlier(idempotency_key, asked, caller.project)
     if job is None:
-        spec = await spec_of(body, request.app.state.scans)
-        made = await submit(spec, asked, request, after_answer, project=caller.project, idempotency_key=idempotency_key)
+        spec = await spec_of(body, request.app.state.scans, caller.project)
+        made = await submit(spec, asked, request, after_answer, caller, idempotency_key)
         job = made.job
-    async with async_sessions().begin() as session:
+    async with transaction(caller.project) as session:
         return await _view(session, job)
 
 

@@ -5,13 +5,14 @@ from typing import Annotated, Any
 import anyio.to_thread
 from fastapi import APIRouter, Path
 
-from api.db import async_sessions
+from api.access import CallerDep
+from api.db import transaction
 from api.deps import SessionDep
 from api.openai import models
 from api.openai.models import ModelDeleted, ModelObject
 from api.schemas.errors import ErrorBody
 from api.schemas.lists import Listing
-from core import retention
+from core import deployments, retention
 
 router = APIRouter(prefix="/models", tags=["openai: models"])
 removal = APIRouter(prefix="/models", tags=["openai: models"])
@@ -31,9 +32,12 @@ async def retrieve(model: Name, session: SessionDep) -> ModelObject:
 
 
 @removal.delete("/{model:path}", responses={**ABSENT, 409: {"model": ErrorBody, "description": "It is needed"}})
-async def delete(model: Name) -> ModelDeleted:
+async def delete(model: Name, caller: CallerDep) -> ModelDeleted:
     """Remove a tuned model's files, unless it is live, about to be, or needed for a rollback or by a job."""
-    async with async_sessions().begin() as session:
+    async with transaction(caller.within) as session:
+        await session.run_sync(deployments.get_model, model)
+    # What needs the model is looked for everywhere: it may be served under a name of another project's.
+    async with transaction(None) as session:
         job_id = await session.run_sync(retention.remove, model)
     await anyio.to_thread.run_sync(retention.collect_now, job_id)
     return ModelDeleted(id=model)
