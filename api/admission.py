@@ -12,21 +12,20 @@ import anyio.to_thread
 from anyio import CapacityLimiter
 from sqlalchemy import Select, select
 
-from api.base_models import HUB_NAME, check_base_model, in_storage, not_there
+from api.base_models import check_base_model, in_storage, not_there
+from api.data_files import path_of
 from api.db import transaction
+from api.suite_admission import held_out_problems, suite_problems
 from core import files
 from core.architecture import Architecture
-from core.errors import BadData, InvalidRequest, ServiceError, joined
-from core.file_store import files_root, stored_path
+from core.errors import BadData, ServiceError, joined
 from core.memory import needed_bytes
 from core.models import File, Model
 from core.rows import RowScan, scan
-from core.settings import get_settings
 from core.spec import DatasetSpec, JobSpec, StageSpec
-from core.storage import confined
 
-Source = tuple[DatasetSpec, int]
-"""A data set, and how many of its rows become one conversation."""
+Source = tuple[DatasetSpec, int, int]
+"""A data set, how many of its rows become one conversation, and how many at its end are held out."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ async def admit(spec: JobSpec, scans: CapacityLimiter, project: str) -> Admissio
 
     It can name the files of its project, and of the models in the storage those of its project.
     """
-    if not spec.base_is_path and all(data.is_on_hub for data in spec.data_sets()):
+    if not spec.base_is_path and all(data.is_on_hub for data in spec.sources()):
         return _admit(spec, {})  # reads nothing, and going to a thread and back takes longer than that
     uploaded: dict[str, File] = {}
     is_hidden = False
@@ -68,12 +67,17 @@ def _admit(spec: JobSpec, uploaded: Mapping[str, File], base_is_hidden: bool = F
     except ServiceError as error:
         problems.append(error)
     scans: dict[Source, RowScan] = {}
-    for param, data, join_rows in _datasets(spec):
+    unheld = list(held_out_problems(spec.held_out, uploaded)) if spec.held_out else []
+    problems += unheld
+    for param, (data, join_rows, held_out) in _sources(spec):
+        # Where no row would be left, that was said; the data themselves may be wrong too.
+        source = (data, join_rows, 0 if unheld else held_out)
         try:
-            if (data, join_rows) not in scans and (found := _scanned(data, param, join_rows, uploaded)) is not None:
-                scans[data, join_rows] = found
+            if source not in scans and (found := _scanned(source, param, uploaded)) is not None:
+                scans[source] = found
         except ServiceError as error:
             problems.append(error)
+    problems += suite_problems(spec.evaluation, uploaded)
     if problems:
         raise joined(problems)
     rows = {source: found.trainable for source, found in scans.items()}
@@ -82,66 +86,47 @@ def _admit(spec: JobSpec, uploaded: Mapping[str, File], base_is_hidden: bool = F
 
 def plan(spec: JobSpec, file_rows: dict[Source, int]) -> dict[str, Any]:
     """Rows and optimiser steps of each stage; null where a hub data set must be read first."""
-    stages = [_planned(stage, file_rows) for stage in spec.stages]
+    stages = [_planned(stage, file_rows, _held_out(spec, stage)) for stage in spec.stages]
     known = [stage["steps"] for stage in stages if stage["steps"] is not None]
     return {"stages": stages, "total_steps": sum(known) if len(known) == len(stages) else None}
 
 
-def _planned(stage: StageSpec, file_rows: dict[Source, int]) -> dict[str, Any]:
-    rows = file_rows.get((stage.data, stage.join_rows), stage.data.rows if stage.join_rows == 1 else None)
+def _planned(stage: StageSpec, file_rows: dict[Source, int], held_out: int) -> dict[str, Any]:
+    of_hub = None if stage.data.rows is None or stage.join_rows > 1 else max(0, stage.data.rows - held_out)
+    rows = file_rows.get((stage.data, stage.join_rows, held_out), of_hub)
     steps = None if rows is None else stage.steps(rows)
     return {"name": stage.name, "rows": rows, "steps": steps, "effective_batch": stage.effective_batch}
 
 
-def _datasets(spec: JobSpec) -> Iterator[tuple[str, DatasetSpec, int]]:
-    """Each data set, where it stands in the spec, and how many of its rows become one conversation."""
+def _sources(spec: JobSpec) -> Iterator[tuple[str, Source]]:
+    """Each data set of conversations, and where it stands in the spec."""
     for number, stage in enumerate(spec.stages):
-        yield f"stages[{number}].data.source", stage.data, stage.join_rows
-    for name in ("tools", "chat"):
-        data = getattr(spec.evaluation, name)
-        if data is not None:
-            yield f"evaluation.{name}.source", data, 1
-    for name, data in spec.evaluation.more_tools.items():
-        yield f"evaluation.more_tools.{name}.source", data, 1
+        yield f"stages[{number}].data.source", (stage.data, stage.join_rows, _held_out(spec, stage))
+    if spec.evaluation.chat is not None:
+        yield "evaluation.chat.source", (spec.evaluation.chat, 1, 0)
 
 
-def _scanned(data: DatasetSpec, param: str, join_rows: int, uploaded: Mapping[str, File]) -> RowScan | None:
+def _held_out(spec: JobSpec, stage: StageSpec) -> int:
+    return spec.held_out.of(stage.data) if spec.held_out else 0
+
+
+def _scanned(source: Source, param: str, uploaded: Mapping[str, File]) -> RowScan | None:
     """What the rows of a file amount to, or None for the name of a hub data set."""
-    if data.file_id is not None:
-        file = uploaded.get(data.file_id)
-        if file is None:
-            raise files.missing([data.file_id], param)
+    data, join_rows, held_out = source
+    file = uploaded.get(data.file_id or "")
+    if file is not None:
         files.check_is_data(file, param)
-        if join_rows == 1 and data.rows is None and data.format in ("auto", file.format):
-            return RowScan(rows=file.rows, trainable=file.trainable_rows)  # as it was found when it was uploaded
-        return _scan(stored_path(files_root(), file.id), data, param, join_rows)
-    if data.is_file:
-        return _scan(_local_file(data, param), data, param, join_rows)
-    if HUB_NAME.fullmatch(data.source):
-        return None
-    raise InvalidRequest(
-        f"{param} is {data.source!r}: give a .jsonl, .json or .parquet file below DATA_ROOT (the first two also as "
-        ".gz), the id of an uploaded file, or `owner/name` of the hub",
-        param=param,
-    )
+    is_whole = join_rows == 1 and data.rows is None and not held_out
+    if file is not None and is_whole and data.format in ("auto", file.format):
+        return RowScan(rows=file.rows, trainable=file.trainable_rows)  # as it was found when it was uploaded
+    path = path_of(data, param, uploaded)
+    return None if path is None else _scan(path, source, param)
 
 
-def _local_file(data: DatasetSpec, param: str) -> Path:
-    """The file below DATA_ROOT."""
-    root = get_settings().data_root
+def _scan(path: Path, source: Source, param: str) -> RowScan:
+    data, join_rows, held_out = source
     try:
-        path = confined(root, data.source, param)
-        if path.is_file():
-            return path
-        problem = "is no regular file" if path.exists() else "does not exist"
-    except (OSError, RuntimeError) as error:  # a name too long, a loop of links
-        problem = f"cannot be opened ({getattr(error, 'strerror', None) or error})"
-    raise BadData(f"{param}: {data.source!r} {problem} below DATA_ROOT ({root}); put the file there", param=param)
-
-
-def _scan(path: Path, data: DatasetSpec, param: str, join_rows: int) -> RowScan:
-    try:
-        return scan(path, data.format, data.rows, join_rows, drop=data.on_bad_row == "drop")
+        return scan(path, data.format, data.rows, join_rows, drop=data.on_bad_row == "drop", held_out=held_out)
     except BadData as error:
         raise BadData(f"{param}: {error.message}", param=param) from None
     except OSError as error:

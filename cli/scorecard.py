@@ -13,12 +13,13 @@ Stages = Mapping[str, Mapping[str, Any]]
 
 def fractions(scores: Mapping[str, Any]) -> dict[str, Any]:
     """The headline shares of one model as plain fractions, with n, and its held-out chat loss."""
-    rates = {name: scores[name] for name in HEADLINES if scores.get(name)}
-    loss = scores.get("chat_loss")
+    suite = _suite(scores, scores["headline"])
+    rates = {name: suite[name] for name in HEADLINES if suite.get(name)}
+    chat = scores["chat"]
     return {
         **{name: rate["value"] for name, rate in rates.items()},
         "n": {name: rate["n"] for name, rate in rates.items()},
-        "chat_loss": loss["value"] if loss else None,
+        "chat_loss": chat["loss"]["value"] if chat else None,
     }
 
 
@@ -29,17 +30,19 @@ def print_scorecard(stages: Stages, console: Console) -> None:
     for name in stages:
         table.add_column(name, justify="right", no_wrap=True)
     everything = list(stages.values())
+    headline = next((scores["headline"] for scores in everything), None)
     for metric in HEADLINES:
-        _add_shares(table, _title(metric), [scores.get(metric) for scores in everything])
-    table.add_row("held-out chat loss", *(_loss(scores.get("chat_loss")) for scores in everything))
+        _add_shares(table, _title(metric), [_suite(scores, headline).get(metric) for scores in everything])
+    table.add_row("held-out chat loss", *(_loss(scores["chat"]) for scores in everything))
     table.add_section()
-    for kind in {kind: None for scores in everything for kind in scores.get("by_kind", {})}:
-        _add_shares(table, f"  {_title(kind)}", [scores.get("by_kind", {}).get(kind) for scores in everything])
+    for kind in {kind: None for scores in everything for kind in _kinds(scores, headline)}:
+        _add_shares(table, f"  {_title(kind)}", [_kinds(scores, headline).get(kind) for scores in everything])
     table.add_section()
-    for suite in {name: None for scores in everything for name in scores.get("more_tools", {})}:
-        for metric in HEADLINES[:2]:
-            rates = [scores.get("more_tools", {}).get(suite, {}).get(metric) for scores in everything]
-            _add_shares(table, f"{suite}: {_title(metric)}", rates)
+    for name in {name: None for scores in everything for name in scores["suites"] if name != headline}:
+        for metric in HEADLINES[:3]:
+            rates = [_suite(scores, name).get(metric) for scores in everything]
+            if any(rates):
+                _add_shares(table, f"{name}: {_title(metric)}", rates)
     console.print(table)
 
 
@@ -57,6 +60,16 @@ def print_answers(stages: Stages, console: Console) -> None:
     console.print(table)
 
 
+def _suite(scores: Mapping[str, Any], name: str | None) -> Mapping[str, Any]:
+    suite: Mapping[str, Any] = scores["suites"].get(name, {})
+    return suite
+
+
+def _kinds(scores: Mapping[str, Any], suite: str | None) -> Mapping[str, Any]:
+    kinds: Mapping[str, Any] = _suite(scores, suite).get("by_kind", {})
+    return kinds
+
+
 def _title(name: str) -> str:
     return name.replace("_", " ")
 
@@ -72,8 +85,8 @@ def _share(rate: Mapping[str, Any] | None) -> str:
     return f"{rate['value']:.1%} ({100 * rate['low']:.0f}–{100 * rate['high']:.0f})"
 
 
-def _loss(loss: Mapping[str, Any] | None) -> str:
-    return f"{loss['value']:.3f}" if loss else "–"
+def _loss(chat: Mapping[str, Any] | None) -> str:
+    return f"{chat['loss']['value']:.3f}" if chat else "–"
 
 
 def _short(text: str, limit: int = 200) -> str:

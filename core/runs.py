@@ -21,7 +21,7 @@ from core.events import add_event, add_event_once
 from core.forecast import judge
 from core.health import Finding, Health
 from core.machine import Device
-from core.models import Evaluation, Job, Metric, Phase, Project, Run, Worker
+from core.models import Job, Metric, Phase, Project, Run, Worker
 from core.remedies import remedy
 from core.states import FINAL, STOPPING, JobStatus, check_job_move
 
@@ -190,19 +190,6 @@ def record_health(session: Session, lease: Lease, health: Health) -> None:
 def record_device(session: Session, lease: Lease, device: dict[str, Any]) -> None:
     """Store what the job trains on."""
     hold(session, lease).device = device
-
-
-def record_scores(session: Session, lease: Lease, stage: str, model_id: str, scores: dict[str, Any]) -> None:
-    """Store a model's scores; measuring again replaces them, storing the same ones again changes nothing."""
-    hold(session, lease)
-    statement = insert(Evaluation).values(job_id=lease.job_id, stage=stage, model_id=model_id, scores=scores)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["job_id", "stage"],
-            set_={"scores": scores, "model_id": model_id, "created_at": func.now()},
-            where=Evaluation.scores.is_distinct_from(statement.excluded.scores),
-        )
-    )
 
 
 def finish(session: Session, lease: Lease, target: JobStatus, error: dict[str, Any] | None = None) -> None:

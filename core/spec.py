@@ -17,9 +17,12 @@ Suffix = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9][A-Za-z0-9_.-]{
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 RowFormat = Literal["auto", "ultrachat", "xlam", "openai", "sharegpt", "alpaca"]
+SuiteFormat = Literal["auto", "bfcl", "ultrachat", "xlam", "openai", "sharegpt", "alpaca"]
 ToolPrompt = Literal["template", "system"]
 TooLong = Literal["refuse", "drop", "cut_left"]
 FILE_ID = re.compile(r"file-[A-Za-z0-9]+")
+HELD_OUT = "tools"
+"""The suite of the job's own held-out rows."""
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -38,8 +41,8 @@ class Spec(BaseModel):
         return value
 
 
-class DatasetSpec(Spec):
-    """Rows of one data set: a file below DATA_ROOT, an uploaded file, or the name of a public hub data set."""
+class SourceSpec(Spec):
+    """Where rows come from: a file below DATA_ROOT, an uploaded file, or a data set of the public hub."""
 
     source: str = Field(
         min_length=1,
@@ -49,7 +52,6 @@ class DatasetSpec(Spec):
     split: str = Field("train", max_length=100, description="of a hub data set")
     revision: str | None = Field(None, max_length=100, description="commit of a hub data set")
     rows: int | None = Field(None, ge=1, description="use the first so many rows; all when absent")
-    format: RowFormat = Field("auto", description="form of a row; detected when `auto`")
     on_bad_row: Literal["refuse", "drop"] = Field(
         "refuse", description="refuse: one row that cannot be used refuses the job; drop: it is left out, and counted"
     )
@@ -68,6 +70,43 @@ class DatasetSpec(Spec):
     def is_on_hub(self) -> bool:
         """Whether the rows come from the hub."""
         return not self.is_file and self.file_id is None
+
+
+class DatasetSpec(SourceSpec):
+    """Rows of one data set."""
+
+    format: RowFormat = Field("auto", description="form of a row; detected when `auto`")
+
+
+class HeldOut(Spec):
+    """The last `rows` rows of a data set, of those that are used: no stage trains on them."""
+
+    data: DatasetSpec
+    rows: int
+
+    def of(self, data: DatasetSpec) -> int:
+        """How many rows at the end of this data set are held out."""
+        return self.rows if data == self.data else 0
+
+
+class SuiteSpec(SourceSpec):
+    """Rows that a model is asked, with what it should answer: the last message of each, or accepted values beside."""
+
+    format: SuiteFormat = Field("auto", description="form of a row; detected when `auto`")
+    accepted: str | None = Field(
+        None,
+        min_length=1,
+        max_length=500,
+        description="of a BFCL file: path below DATA_ROOT of its accepted answers; without, no call is right",
+    )
+
+    @model_validator(mode="after")
+    def _only_the_leaderboard_has_accepted_answers(self) -> "SuiteSpec":
+        if self.accepted is not None and self.format not in ("auto", "bfcl"):
+            raise ValueError(f"format is {self.format!r}, whose rows hold their answers themselves: leave out accepted")
+        if self.is_on_hub and (self.format == "bfcl" or self.accepted is not None):
+            raise ValueError("a BFCL suite is read from a file: put it and its accepted answers below DATA_ROOT")
+        return self
 
 
 class LoraSpec(Spec):
@@ -135,18 +174,38 @@ class EvaluationSpec(Spec):
     """What each model of the job is measured on, through the served endpoint."""
 
     base: bool = Field(True, description="measure the base model too, when nothing else is live on the alias")
-    tools: DatasetSpec | None = Field(None, description="held-out function-calling rows")
-    more_tools: dict[Name, DatasetSpec] = Field(
-        default_factory=dict, max_length=8, description="further function-calling sets, each scored on its own"
+    tools: DatasetSpec | None = Field(None, description="held-out function-calling rows: the suite `tools`")
+    hold_out_rows: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="instead of `tools`: the last so many rows of the last stage's data are never trained on, and are "
+        "the suite `tools`",
+    )
+    suites: dict[Name, SuiteSpec] = Field(
+        default_factory=dict, max_length=16, description="further suites, each scored on its own"
     )
     chat: DatasetSpec | None = Field(None, description="held-out chat rows, for the loss and the stop rate")
     max_tokens: int = Field(192, ge=1, le=8192, description="longest answer; one that reaches it did not stop")
     concurrency: int = Field(16, ge=1, le=256)
 
-    def data_sets(self) -> Iterator[DatasetSpec]:
-        """Every data set that the models are measured on."""
+    @model_validator(mode="after")
+    def _suites_have_names_of_their_own(self) -> "EvaluationSpec":
+        if HELD_OUT in self.suites:
+            raise ValueError(f"a suite cannot be called {HELD_OUT!r}: that is evaluation.tools; give it another name")
+        if self.hold_out_rows and self.tools is not None:
+            raise ValueError("tools and hold_out_rows both name the held-out rows: leave out one of them")
+        return self
+
+    def named_suites(self) -> dict[str, SuiteSpec]:
+        """Every suite by its name; the first one's figures are the headline."""
+        held_out = {} if self.tools is None else {HELD_OUT: SuiteSpec.model_validate(self.tools.model_dump())}
+        return {**held_out, **self.suites}
+
+    def sources(self) -> Iterator[SourceSpec]:
+        """Everything that the models are measured on."""
         yield from (data for data in (self.tools, self.chat) if data is not None)
-        yield from self.more_tools.values()
+        yield from self.suites.values()
 
 
 class DrainSpec(Spec):
@@ -243,15 +302,21 @@ class JobSpec(Spec):
                 raise ValueError(f"stage {stage.name}: no_call_fraction + replay_fraction must stay below 1")
         return self
 
-    def data_sets(self) -> Iterator[DatasetSpec]:
-        """Every data set of the job: those of the stages, in order, then what the models are measured on."""
+    @property
+    def held_out(self) -> HeldOut | None:
+        """The rows of its own data that the job keeps for measuring, if any."""
+        rows = self.evaluation.hold_out_rows
+        return HeldOut(data=self.stages[-1].data, rows=rows) if rows else None
+
+    def sources(self) -> Iterator[SourceSpec]:
+        """Everything that the job reads: the stages' data, in order, then what the models are measured on."""
         yield from (stage.data for stage in self.stages)
-        yield from self.evaluation.data_sets()
+        yield from self.evaluation.sources()
 
     @property
     def file_ids(self) -> list[str]:
         """The uploaded files that the job reads, each once."""
-        return sorted({data.file_id for data in self.data_sets() if data.file_id is not None})
+        return sorted({data.file_id for data in self.sources() if data.file_id is not None})
 
     @property
     def base_is_path(self) -> bool:

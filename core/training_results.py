@@ -35,7 +35,7 @@ def as_csv(session: Session, job: Job) -> str:
 
 def validation_loss(measured: Evaluation | None) -> float | None:
     """The loss of a model on the held-out chat rows, if it was measured on any."""
-    loss: dict[str, Any] | None = None if measured is None else measured.scores.get("chat_loss")
+    loss: dict[str, Any] | None = None if measured is None else (measured.scores.get("chat") or {}).get("loss")
     return None if loss is None else float(loss["value"])
 
 

@@ -5,6 +5,7 @@ import re
 from random import getrandbits
 
 from core.errors import ServiceError
+from core.evaluation_traffic import EVALUATION_HEADER
 from core.http_client import Headers
 from core.passthrough import error_event
 from inference.connection import Call
@@ -15,6 +16,7 @@ from inference.usage import Tokens
 MODEL_HEADER = b"x-tunesmith-model-version"
 REQUEST_ID_HEADER = b"x-request-id"
 PROJECT_HEADER = b"openai-project"
+_EVALUATION_HEADER = EVALUATION_HEADER.encode()
 LAST_WORD_S = 1.0
 CLIENT_LEFT = 499
 _OF_OUR_ANSWER = frozenset({REQUEST_ID_HEADER, MODEL_HEADER, b"content-length"})
@@ -38,6 +40,10 @@ class Exchange:
         """The one that the request says it is about."""
         self.declared_length = by_name.get(b"content-length", b"")
         self.request_id = request_id_of(by_name.get(REQUEST_ID_HEADER, b""))
+        self.is_marked = _EVALUATION_HEADER in by_name
+        """Whether it says that it is an evaluation's; anybody can say so."""
+        self.is_evaluation = False
+        """Whether it is one, and no user's: the mark came with the admin key."""
         self.passage: Passage | None = None
         """The way it went, once it was let through the gate."""
         self.status = 0

@@ -1,6 +1,7 @@
 """What the gateway counts, for Prometheus.
 
-The label `model` is the version that answered; it is empty where a request got to none.
+The label `model` is the version that answered; it is empty where a request got to none.  What an evaluation asks is
+counted apart, and in nothing else: it is no user's, and would hide how fast the endpoint is to them.
 """
 
 from collections.abc import Callable
@@ -25,6 +26,8 @@ class Metrics:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._requests = self._counter("requests", "Requests by answer", "model", "path", "status")
+        self._evaluated = self._counter("evaluation_requests", "Requests of evaluations", "model", "path", "status")
+        self._evaluated_tokens = self._counter("evaluation_tokens", "Tokens of evaluations", "model", "kind")
         self._refused = self._counter("refused", "Errors that the gateway itself answered, by their code", "code")
         self._tokens = self._counter("tokens", "Tokens, as far as answers tell their usage", "model", "kind")
         self._first = self._histogram("first_token_seconds", "Request to first event of a stream", _WAIT_S, "model")
@@ -44,15 +47,20 @@ class Metrics:
     def count(self, exchange: Exchange, now_s: float) -> None:
         """A request has ended."""
         model = exchange.model_id
-        self._requests.of[model, exchange.call.path.decode(), str(exchange.status)] += 1
+        requests, tokens = (
+            (self._evaluated, self._evaluated_tokens) if exchange.is_evaluation else (self._requests, self._tokens)
+        )
+        requests.of[model, exchange.call.path.decode(), str(exchange.status)] += 1
+        if exchange.tokens is not None and model:
+            tokens.of[model, "prompt"] += exchange.tokens.prompt
+            tokens.of[model, "completion"] += exchange.tokens.completion
+        if exchange.is_evaluation:
+            return
         if exchange.error is not None:
             self._refused.of[exchange.error.code,] += 1
         if not model:
             return
         self._seconds.observe((model,), now_s - exchange.began_s)
-        if exchange.tokens is not None:
-            self._tokens.of[model, "prompt"] += exchange.tokens.prompt
-            self._tokens.of[model, "completion"] += exchange.tokens.completion
         if (first_s := exchange.first_token_s) is not None:
             self._first.observe((model,), first_s)
         if (each_s := exchange.token_s) is not None:

@@ -44,6 +44,7 @@ class Completions:
             grant = await self._keys.grant(exchange.authorization)
             grant.require(Scope.INFER)
             project = grant.within(exchange.project)
+            exchange.is_evaluation = exchange.is_marked and grant.opens(Scope.ADMIN) and grant.project is None
             with self._admission, Attended(call, self._timeout_s):
                 body = await self._limits.read_body(call, exchange.declared_length)
                 await self._answer(exchange, Asked(body), project)
@@ -89,7 +90,7 @@ class Completions:
         target, trial = passage.target, passage.trial
         answer = await self._ask(exchange, asked, target)
         echo = None if asked.model == target.engine_name else ModelEcho(target.engine_name, asked.model)
-        keep = trial is not None and trial.wants(target, asked.offers_tools)
+        keep = trial is not None and not exchange.is_evaluation and trial.wants(target, asked.offers_tools)
         try:
             kept = await pass_on(answer, exchange, echo, keep=keep)
         finally:
@@ -126,7 +127,7 @@ class Completions:
             self._record_trial(exchange, exchange.error)
 
     def _record_trial(self, exchange: Exchange, error: ServiceError | None) -> None:
-        if (passage := exchange.passage) is None or passage.trial is None:
+        if (passage := exchange.passage) is None or passage.trial is None or exchange.is_evaluation:
             return
         is_error = exchange.status >= 500 or (error is not None and error.status >= 500)
         passage.trial.record(passage.target, is_error, exchange.first_token_s)

@@ -61,7 +61,9 @@ class Artefacts:
             data_root=str(get_settings().data_root.resolve()),
             files_root=str(files_root()),
             replay=before.data if before else None,
-            evaluation=tuple(self.spec.evaluation.data_sets()),
+            suites=tuple(self.spec.evaluation.named_suites().values()),
+            held_out=self.spec.held_out,
+            held_out_chat=self.spec.evaluation.chat,
             row_cache=str(cache) if (cache := row_cache.folder()) else None,
             output=str(resolve(model_location(self.job_id, stage.name))),
             memory_limit_bytes=_host_memory_limit(),
@@ -76,8 +78,8 @@ class Artefacts:
             tokenizer=str(self.base_path),
             data_root=str(settings.data_root.resolve()),
             files_root=str(files_root()),
-            tools=wanted.tools,
-            more_tools=wanted.more_tools,
+            held_out=self.spec.held_out,
+            suites=wanted.named_suites(),
             chat=wanted.chat,
             max_tokens=wanted.max_tokens,
             concurrency=wanted.concurrency,
@@ -124,7 +126,7 @@ class Artefacts:
             env["UNSLOTH_DISABLE_CPU_FALLBACK"] = "1"  # never train on the CPU by accident
         else:
             env["CUDA_VISIBLE_DEVICES"] = ""  # beside a GPU that it sees, Unsloth refuses to train on the CPU
-        if self.spec.base_is_path and not any(data.is_on_hub for data in self.spec.data_sets()):
+        if self.spec.base_is_path and not any(data.is_on_hub for data in self.spec.sources()):
             env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
         return env
 

@@ -4,6 +4,7 @@ Whatever is on disk and in the rows already is not done again, so a run that tak
 was stopped.  This is one of the process edges: every error ends the run with a state and a message.
 """
 
+import json
 import logging
 import signal
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from core import jobs, runs
+from core import evaluations, jobs, runs
 from core.errors import LeaseLost, ServiceError, UpstreamFailed
 from core.retention import stage_ended
 from core.runs import Lease
@@ -250,7 +251,9 @@ class JobRun:
         self.reporter.event("evaluation.done", f"Measured {stage}", {"stage": stage})
 
     def _store_scores(self, stage: str, model_id: str, scores: dict[str, Any]) -> None:
-        self.keeper.write(lambda session: runs.record_scores(session, self.lease, stage, model_id, scores))
+        path = self._folder(stage) / "answers.jsonl"
+        answers = [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+        self.keeper.write(lambda session: evaluations.record(session, self.lease, stage, model_id, scores, answers))
 
     def _program(self, name: str, stage: StageSpec) -> dict[str, Any]:
         return self._run(name, self._folder(stage.name), stage.name, {})

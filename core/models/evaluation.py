@@ -28,9 +28,10 @@ class EvaluationAnswer(Base):
     """What a model answered to one row of a suite, and the verdict; `row` counts from 0 in the order of the suite.
 
     `key` is the same for the same question with the same tools, in any job: by it two models' answers are paired.
-    `question` is the last message of the user, `expected` the accepted calls, and `answer` holds `calls`, `content`
-    and `finish_reason`.  `correct` is the verdict on name and all arguments, or on not calling where none is expected;
-    `fault` says why it is wrong, and `tools` names what was offered.
+    `question` is the last message of the user.  `expected` holds the accepted calls, each `{"name", "arguments": {NAME:
+    [accepted values]}, "optional": [names that may be left out]}`; `answer` holds `calls` (`{"name", "arguments"}`),
+    `content` and `finish_reason`.  `correct` is the verdict on name and all arguments, or on not calling where none is
+    expected; `fault` says why it is wrong, and `tools` names what was offered.
     """
 
     __tablename__ = "evaluation_answers"

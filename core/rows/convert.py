@@ -47,7 +47,7 @@ def convert_chunk(chunk: list[RawRow], source: str, form: str) -> Converted:
     problems: list[Problem] = []
     for number, raw in chunk:
         try:
-            row = convert(_parsed(raw), form)
+            row = convert(parsed(raw), form)
         except RowError as error:
             problems.append(Problem(number, error.field, error.message))
         else:
@@ -66,7 +66,7 @@ def with_form(raw: Iterable[RawRow], source: str, form: str = "auto") -> tuple[s
     for number, value in islice(rows, _PEEKED_ROWS):
         first.append((number, value))
         try:
-            form = detect_format(_parsed(value)) if form == "auto" else form
+            form = detect_format(parsed(value)) if form == "auto" else form
             break
         except RowError as error:
             bad.add(1, [Problem(number, error.field, error.message)])
@@ -122,7 +122,8 @@ def convert_all(
         raise bad.refusal(source, is_whole=dropped is not None or not bad.is_full)
 
 
-def _parsed(raw: RawValue) -> dict[str, Any]:
+def parsed(raw: RawValue) -> dict[str, Any]:
+    """A row as the file has it; RowError when it is no object."""
     if isinstance(raw, RowError):
         raise raw
     if not isinstance(raw, bytes):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.errors import BadData
 from core.rows.convert import convert_all, with_form
+from core.rows.held_out import without_last
 from core.rows.join import joined
 from core.rows.problems import BadRows
 from core.rows.reading import raw_rows
@@ -37,12 +38,22 @@ def form_of(path: Path) -> str:
 
 
 def scan(
-    path: Path, form: str = "auto", limit: int | None = None, join_rows: int = 1, *, drop: bool = False
+    path: Path,
+    form: str = "auto",
+    limit: int | None = None,
+    join_rows: int = 1,
+    *,
+    drop: bool = False,
+    held_out: int = 0,
 ) -> RowScan:
-    """Read a whole file, its rows joined; BadData when it is empty, broken, or holds nothing to train on."""
+    """Read a whole file, its rows joined; BadData when it is empty, broken, or holds nothing to train on.
+
+    The last `held_out` rows, of the first `limit`, are left out.
+    """
     rows = trainable = 0
     dropped = BadRows()
-    for row in joined(read_rows(path, form, limit, dropped if drop else None), join_rows):
+    raw = without_last(islice(raw_rows(path), limit), held_out)
+    for row in joined(convert_all(raw, path.name, form, None, dropped if drop else None), join_rows):
         rows += 1
         trainable += row.trainable
     if not trainable:

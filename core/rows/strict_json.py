@@ -36,6 +36,14 @@ def parse_json(text: bytes, field: str) -> Any:
     return value
 
 
+def written_json(text: str) -> Any:
+    """The value of JSON that a model wrote, NUL characters and repeated keys included; ValueError when it is none.
+
+    What is nested deeper than `MAX_DEPTH`, and numbers that JSON does not have, are none either.
+    """
+    return jiter.from_json(text.encode("utf-8", "surrogatepass"), allow_inf_nan=False)
+
+
 def check_scalar(value: Any, field: str) -> None:
     """RowError for a text or a number that no client can send."""
     if isinstance(value, str) and "\0" in value:

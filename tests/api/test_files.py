@@ -187,9 +187,15 @@ def test_a_job_is_planned_by_the_rows_of_its_file(client: httpx.Client, base_mod
     assert client.post("/jobs", json=fewer).json()["plan"]["stages"][0]["rows"] == 10
 
 
+def test_held_out_rows_are_no_rows_of_the_plan(client: httpx.Client, base_model: Path) -> None:
+    body = job_on(base_model, uploaded(client, rows_of(40))["id"])
+    body["evaluation"] = {"hold_out_rows": 15}
+    assert client.post("/jobs", json=body).json()["plan"]["stages"][0]["rows"] == 25
+
+
 def test_every_unknown_file_of_a_job_is_named(client: httpx.Client, base_model: Path) -> None:
     body = job_on(base_model, "file-absent1")
-    body["evaluation"] = {"chat": {"source": "file-absent2"}, "more_tools": {"x": {"source": "file-absent3"}}}
+    body["evaluation"] = {"chat": {"source": "file-absent2"}, "suites": {"x": {"source": "file-absent3"}}}
     error = error_of(client.post("/jobs", json=body), 404)
     assert (error["code"], error["param"]) == ("file_not_found", "stages[0].data.source")
     for number in (1, 2, 3):
@@ -211,7 +217,7 @@ def test_a_file_in_another_form_than_the_job_says_is_refused(client: httpx.Clien
     assert "row 1: is not in xlam form" in message
 
 
-@pytest.mark.parametrize("place", ["stage", "tools", "chat", "more_tools"])
+@pytest.mark.parametrize("place", ["stage", "tools", "chat", "suites"])
 def test_a_file_that_a_job_reads_is_not_deleted_before_the_job_has_ended(
     client: httpx.Client, base_model: Path, place: str
 ) -> None:
@@ -219,7 +225,7 @@ def test_a_file_that_a_job_reads_is_not_deleted_before_the_job_has_ended(
     body = job_on(base_model, file_id if place == "stage" else training)
     if place != "stage":
         data = {"source": file_id}
-        body["evaluation"] = {place: {"set": data} if place == "more_tools" else data}
+        body["evaluation"] = {place: {"set": data} if place == "suites" else data}
     job = client.post("/jobs", json=body).json()
     answer = client.delete(f"/files/{file_id}")
     assert f"{job['id']} (queued)" in error_of(answer, 409)["message"]

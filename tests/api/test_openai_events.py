@@ -5,7 +5,7 @@ from typing import Any
 import openai
 import pytest
 
-from core import deployments, jobs, runs
+from core import deployments, evaluations, jobs, runs
 from core.db import transaction
 from core.runs import Lease
 from core.spec import DatasetSpec, JobSpec, StageSpec
@@ -30,7 +30,7 @@ def lease(sdk: Sdk) -> Lease:
         deployments.register_model(
             session, "ft:c", stage="chat", base_model="o/m", location="c", manifest={}, job_id=lease.job_id
         )
-        runs.record_scores(session, lease, "chat", "ft:c", {"chat_loss": {"value": 0.75, "perplexity": 2.1}})
+        evaluations.record(session, lease, "chat", "ft:c", {"chat": {"loss": {"value": 0.75, "perplexity": 2.1}}})
     return lease
 
 

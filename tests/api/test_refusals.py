@@ -1,6 +1,7 @@
 """Everything a job can get wrong is refused with a clear error, and leaves nothing behind."""
 
 import contextlib
+import json
 import os
 import socket
 import stat
@@ -12,6 +13,8 @@ import pytest
 from tests.api.bodies import RECIPE, job_on, write_base_model, write_rows
 from tests.api.refusal import Refusal
 from tests.conftest import Services
+
+Json = dict[str, Any]
 
 
 @pytest.fixture
@@ -90,8 +93,66 @@ def test_a_data_set_that_is_not_there(refusal: Refusal, services: Services, base
 
 
 def test_a_further_evaluation_set_that_is_not_there(refusal: Refusal, base_model: Path, rows: str) -> None:
-    body = {**job_on(base_model, rows), "evaluation": {"more_tools": {"hard": {"source": "absent.jsonl"}}}}
-    assert refusal.of(body)["param"] == "evaluation.more_tools.hard.source"
+    body = {**job_on(base_model, rows), "evaluation": {"suites": {"hard": {"source": "absent.jsonl"}}}}
+    assert refusal.of(body)["param"] == "evaluation.suites.hard.source"
+
+
+@pytest.mark.parametrize(
+    ("suite", "param", "problem"),
+    [
+        ({"source": "suite.jsonl", "accepted": "absent.jsonl"}, "accepted", "'absent.jsonl' does not exist"),
+        ({"source": "suite.jsonl", "accepted": "../x.jsonl"}, "accepted", "lies outside of"),
+        ({"source": "suite.jsonl", "accepted": "answers.jsonl"}, "source", "'simple_1' has no accepted answer"),
+        ({"source": "suite.jsonl"}, "source", "'simple_1' is of a category that expects calls"),
+        ({"source": "rows.jsonl", "accepted": "answers.jsonl"}, "accepted", "is no BFCL file"),
+        ({"source": "suite.jsonl", "format": "openai"}, "source", "is not in openai form"),
+    ],
+)
+def test_a_suite_that_cannot_be_judged(
+    refusal: Refusal, services: Services, base_model: Path, rows: str, suite: Json, param: str, problem: str
+) -> None:
+    function = {"name": "f", "parameters": {"type": "dict", "properties": {}}}
+    question = {"id": "simple_1", "question": [[{"role": "user", "content": "Do it."}]], "function": [function]}
+    (services.data_root / "suite.jsonl").write_text(json.dumps(question) + "\n")
+    (services.data_root / "answers.jsonl").write_text(json.dumps({"id": "other", "ground_truth": []}) + "\n")
+    write_rows(services.data_root / "rows.jsonl", count=2)
+    refused = refusal.of({**job_on(base_model, rows), "evaluation": {"suites": {"hard": suite}}})
+    assert refused["param"] == f"evaluation.suites.hard.{param}"
+    assert problem in refused["message"]
+
+
+def test_every_suite_that_cannot_be_used_is_named(refusal: Refusal, base_model: Path, rows: str) -> None:
+    suites = {"one": {"source": "absent1.jsonl"}, "two": {"source": "absent2.jsonl", "accepted": "absent3.jsonl"}}
+    body = {**job_on(base_model, rows), "evaluation": {"tools": {"source": "absent4.jsonl"}, "suites": suites}}
+    message = refusal.of(body)["message"]
+    assert all(f"'absent{number}.jsonl'" in message for number in (1, 2, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("suites", "problem"),
+    [
+        ({"tools": {"source": "a.jsonl"}}, "a suite cannot be called 'tools'"),
+        ({"x": {"source": "a.jsonl", "format": "xlam", "accepted": "b.jsonl"}}, "leave out accepted"),
+        ({"x": {"source": "owner/set", "format": "bfcl"}}, "a BFCL suite is read from a file"),
+    ],
+)
+def test_a_suite_that_contradicts_itself(
+    refusal: Refusal, base_model: Path, rows: str, suites: Json, problem: str
+) -> None:
+    assert problem in refusal.of({**job_on(base_model, rows), "evaluation": {"suites": suites}})["message"]
+
+
+@pytest.mark.parametrize("hold_out_rows", [20, 21, 9_999])
+def test_holding_out_every_row(refusal: Refusal, base_model: Path, rows: str, hold_out_rows: int) -> None:
+    error = refusal.of({**job_on(base_model, rows), "evaluation": {"hold_out_rows": hold_out_rows}})
+    assert error["param"] == "evaluation.hold_out_rows"
+    assert f"is {hold_out_rows}, and rows.jsonl has 20 rows: none would be left to train on" in error["message"]
+
+
+def test_held_out_rows_beside_a_held_out_file(refusal: Refusal, base_model: Path, rows: str) -> None:
+    evaluation = {"hold_out_rows": 5, "tools": {"source": rows}}
+    message = refusal.of({**job_on(base_model, rows), "evaluation": evaluation})["message"]
+    assert "tools and hold_out_rows both name the held-out rows" in message
 
 
 @pytest.mark.parametrize("source", ["../outside.jsonl", "/etc/hosts.json", "link.jsonl"])

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from core import runs
+from core import evaluations, runs
 from core.db import transaction
 from core.runs import Lease
 from tests.api.bodies import RECIPE
@@ -70,7 +70,7 @@ def test_the_health_of_a_training_is_judged_from_its_steps_so_far(client: httpx.
 def test_the_scorecard_starts_with_the_base_model(client: httpx.Client, lease: Lease) -> None:
     with transaction() as session:
         for stage in ("tools", "chat", "base"):
-            runs.record_scores(session, lease, stage, f"model-{stage}", {"no_call_accuracy": 0.5})
+            evaluations.record(session, lease, stage, f"model-{stage}", {"no_call_accuracy": 0.5})
     card = client.get(f"/jobs/{lease.job_id}/scorecard").json()
     assert card["job_id"] == lease.job_id
     assert list(card["stages"]) == ["base", "chat", "tools"]

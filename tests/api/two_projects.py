@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from core import deployments, preflights, runs
+from core import deployments, evaluations, preflights, runs
 from core.db import transaction
 from core.estimate import Found, make
 from core.events import add_event
@@ -98,7 +98,7 @@ def _run(job_id: str, project: str, folder: Path) -> tuple[str, str, str, str]:
         assert lease.job_id == job_id
         runs.move(session, lease, JobStatus.TRAINING, stage=STAGE)
         runs.record_progress(session, lease, {"step": 1, "max_steps": 2}, [{**METRIC, "tokens_per_s": 1, "step_s": 1}])
-        runs.record_scores(session, lease, "base", model, {"of": f"secrets-of-{project}"})
+        evaluations.record(session, lease, "base", model, {"of": f"secrets-of-{project}"})
         add_event(session, job_id, "note", f"secrets-of-{project}")
         place = str(folder.parent / "base")
         deployments.register_base(session, base, base_model=place, location=place, project=project)

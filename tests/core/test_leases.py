@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from core import deployments, jobs, runs
+from core import deployments, evaluations, jobs, runs
 from core.db import transaction
 from core.errors import Conflict, LeaseLost
 from core.models import Deployment, Evaluation, Job, Metric, Project, Run, Worker
@@ -49,7 +49,7 @@ WRITES: dict[str, Callable[[Session, Lease], object]] = {
     "renew": lambda s, lease: runs.renew(s, lease, 60),
     "move": lambda s, lease: runs.move(s, lease, JobStatus.TRAINING, stage="chat"),
     "progress": lambda s, lease: runs.record_progress(s, lease, {"step": 1}, [metric(1, 9.0)]),
-    "scores": lambda s, lease: runs.record_scores(s, lease, "chat", "m", {}),
+    "scores": lambda s, lease: evaluations.record(s, lease, "chat", "m", {}),
     "finish": lambda s, lease: runs.finish(s, lease, JobStatus.SUCCEEDED),
     "fail": lambda s, lease: runs.finish(s, lease, JobStatus.FAILED, {"code": "bad_data", "message": "row 3"}),
     "give_back": lambda s, lease: runs.stopped(s, lease, "drained"),

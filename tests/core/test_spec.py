@@ -119,10 +119,10 @@ def test_files_and_hub_names_are_told_apart() -> None:
 def test_uploaded_files_are_known_by_their_ids_and_each_is_counted_once() -> None:
     sources = ["file-B2", "rows.jsonl", "file-A1", "file-A1"]
     body = {**BASE, "stages": [stage(name=f"s{n}", data={"source": each}) for n, each in enumerate(sources)]}
-    evaluation = {"chat": {"source": "file-C3"}, "more_tools": {"x": {"source": "owner/rows"}}}
+    evaluation = {"chat": {"source": "file-C3"}, "suites": {"x": {"source": "owner/rows"}}}
     spec = JobSpec.model_validate({**body, "evaluation": evaluation})
     assert spec.file_ids == ["file-A1", "file-B2", "file-C3"]
-    assert [data.source for data in spec.data_sets() if data.is_on_hub] == ["owner/rows"]
+    assert [data.source for data in spec.sources() if data.is_on_hub] == ["owner/rows"]
 
 
 @pytest.mark.parametrize("source", ["file-", "file-a/b", "file-../x", "file-a.jsonl", "file-a\n", "xfile-a"])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from core import runs
+from core import evaluations, runs
 from core.db import transaction
 from core.models import Evaluation, Metric
 from tests.core.sessions import claim, new_job
@@ -61,6 +61,6 @@ def test_the_same_scores_stored_again_change_nothing() -> None:
     stored_at = []
     for scores in ({"n": 1}, {"n": 1}, {"n": 2}):
         with transaction() as session:
-            runs.record_scores(session, lease, "chat", "m", scores)
+            evaluations.record(session, lease, "chat", "m", scores)
             stored_at.append(session.scalar(select(Evaluation.created_at)))
     assert stored_at[0] == stored_at[1] != stored_at[2]

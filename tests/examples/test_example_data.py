@@ -17,7 +17,7 @@ from examples.data.make import HELD_OUT_MIX, Sizes, make
 from examples.data.rows import ToolRow, argument_values
 from examples.data.tools import TOOLS
 from examples.data.wordings import Wordings
-from worker.stages.evaluate import SEVEN_TOOLS
+from worker.stages.seven_tools import FILE as SEVEN_TOOLS
 
 FILES = ("chat.train", "chat.heldout", "tools.train", "tools.heldout", "tools.invented")
 

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
+from core.evaluation_traffic import EVALUATION_HEADER
 from inference.metrics import Metrics
 from inference.usage import Tokens, tokens_in
-from tests.inference.front import ALIAS, MODEL, Front, running_front
+from tests.inference.front import ALIAS, KEY, MODEL, Front, running_front
 from tests.inference.vllm import Vllm, running_vllm
 from tests.waiting import wait_until
 
@@ -64,6 +66,31 @@ def test_a_client_that_left_counts_as_499(front: Front) -> None:
             client.post(PATH, json={"model": ALIAS, "do": do}, timeout=0.2)
     left = f'tunesmith_requests_total{{model="{MODEL}",path="{PATH}",status="499"}}'
     wait_until(lambda: front.metric(left) == 2)
+
+
+def evaluated(front: Front, do: str, key: str = KEY) -> None:
+    with front.client(key) as client:
+        client.post(PATH, json={"model": ALIAS, "do": do}, headers={EVALUATION_HEADER: "1"})
+
+
+def test_what_an_evaluation_asks_is_counted_apart_and_in_nothing_else(front: Front) -> None:
+    evaluated(front, "answer")
+    evaluated(front, "stream")
+    labels = f'model="{MODEL}",path="{PATH}",status="200"'
+    assert front.metric(f"tunesmith_evaluation_requests_total{{{labels}}}") == 2
+    assert front.metric(f'tunesmith_evaluation_tokens_total{{kind="prompt",model="{MODEL}"}}') == 40
+    assert front.metric(f"tunesmith_requests_total{{{labels}}}") == 0
+    assert front.metric(f'tunesmith_tokens_total{{kind="prompt",model="{MODEL}"}}') == 0
+    for name in ("first_token", "token", "request"):
+        assert front.metric(f'tunesmith_{name}_seconds_count{{model="{MODEL}"}}') == 0
+
+
+def test_a_users_key_makes_no_request_an_evaluations(vllm: Vllm) -> None:
+    with running_front(vllm, inference_keys=SecretStr("users-key")) as front:
+        evaluated(front, "answer", key="users-key")
+        labels = f'model="{MODEL}",path="{PATH}",status="200"'
+        assert front.metric(f"tunesmith_requests_total{{{labels}}}") == 1
+        assert front.metric(f"tunesmith_evaluation_requests_total{{{labels}}}") == 0
 
 
 def test_changes_of_what_is_served_are_counted() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from core.evaluation_traffic import EVALUATION_HEADER
 from inference.routes import Target
 from tests.inference.front import ALIAS, MODEL, running_front
 from tests.inference.vllm import ANSWER, EVENTS, Vllm, running_vllm
@@ -72,3 +73,13 @@ def test_answers_that_it_wants_are_kept_as_the_client_saw_them(vllm: Vllm) -> No
     answers = [answer for _, answer in trials[0].checks]
     assert answers == [one.replace(b'"model":"engine"', b'"model":"tunesmith"') for one in (ANSWER, b"".join(EVENTS))]
     assert all(b'"tools"' in request for request, _ in trials[0].checks)
+
+
+def test_an_evaluation_is_not_seen_by_a_trial(vllm: Vllm) -> None:
+    trials: list[Recorded] = []
+    with running_front(vllm, recorded_in(trials)) as front, front.client() as client:
+        for do in ("answer", "stream", "die", "die_once"):
+            body = {"model": ALIAS, "do": do, "tools": [{"type": "function"}], "n": 7}
+            client.post("/v1/chat/completions", json=body, headers={EVALUATION_HEADER: "1"})
+        front.post("answer")
+    assert (len(trials[0].records), trials[0].checks) == (1, [])

@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import BadData
 from core.rows import Row
-from core.spec import DatasetSpec, StageSpec
+from core.spec import DatasetSpec, HeldOut, StageSpec
 from worker.stages.mix import stage_rows
 from worker.stages.run_dir import StageRun
 
@@ -42,6 +42,7 @@ def mixed(
     seed: int = 1,
     join_rows: int = 1,
     sources: tuple[str, str] = ("tools.jsonl", "chat.jsonl"),
+    held_out: HeldOut | None = None,
 ) -> list[Row]:
     stage = StageSpec(
         name="tools",
@@ -60,6 +61,7 @@ def mixed(
         data_root=str(data_root),
         files_root=str(data_root / "files"),
         replay=DatasetSpec(source=sources[1]),
+        held_out=held_out,
         output="o",
     )
     return list(stage_rows(run))
@@ -108,3 +110,14 @@ def test_a_row_of_an_uploaded_file_is_named_as_its_sender_knows_it(data_root: Pa
 def test_an_uploaded_file_that_is_not_there_is_named(data_root: Path) -> None:
     with pytest.raises(BadData, match="the uploaded file file-1 is not in the storage"):
         mixed(data_root, 0, 0, sources=("file-1", "chat.jsonl"))
+
+
+def test_the_last_rows_of_a_data_set_can_be_held_out_of_every_stage_that_uses_it(data_root: Path) -> None:
+    held_out = HeldOut(data=DatasetSpec(source="tools.jsonl"), rows=30)
+    assert mixed(data_root, 0, 0, held_out=held_out) == mixed(data_root, 0, 0)[:-30]
+    assert len(mixed(data_root, 0.2, 0.1, held_out=held_out)) == 70
+    of_chat = HeldOut(data=DatasetSpec(source="chat.jsonl"), rows=58)
+    with pytest.raises(BadData, match="ask for 10 chat rows, and the stage before has 2"):
+        mixed(data_root, 0, 0.1, held_out=of_chat)
+    elsewhere = HeldOut(data=DatasetSpec(source="other.jsonl"), rows=30)
+    assert len(mixed(data_root, 0, 0, held_out=elsewhere)) == 100

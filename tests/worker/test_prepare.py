@@ -121,9 +121,17 @@ def test_the_counts_are_those_of_the_file(tmp_path: Path) -> None:
 def test_questions_of_the_evaluation_are_found_among_joined_rows_too(tmp_path: Path) -> None:
     write(tmp_path, "rows.jsonl", *map(call, range(12)))
     held_out = write(tmp_path, "held.jsonl", call(7), call(99))
-    counts = prepared(tmp_path, run={"evaluation": [held_out]}, join_rows=4, max_seq_length=1024)
+    counts = prepared(tmp_path, run={"suites": [held_out]}, join_rows=4, max_seq_length=1024)
     assert (counts.evaluation_rows, counts.rows) == (2, 3)
     assert counts.overlap.first == (RowPlace(source="rows.jsonl", row=5),)
+
+
+def test_held_out_rows_are_not_trained_on_and_training_rows_like_them_are_found(tmp_path: Path) -> None:
+    write(tmp_path, "rows.jsonl", *map(call, [*range(10), 3, 7]))
+    held_out = {"data": {"source": "rows.jsonl"}, "rows": 2}
+    counts = prepared(tmp_path, run={"held_out": held_out}, max_seq_length=1024)
+    assert (counts.rows, counts.evaluation_rows) == (10, 2)
+    assert [place.row for place in counts.overlap.first] == [4, 8]
 
 
 def test_refusing_long_rows_names_them(tmp_path: Path) -> None:

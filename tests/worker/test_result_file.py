@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core import file_sweep, files, jobs, runs
+from core import evaluations, file_sweep, files, jobs, runs
 from core.db import transaction
 from core.file_store import files_root, incoming_root, stored_path
 from core.models import File
@@ -37,7 +37,7 @@ def lease() -> Lease:
     with transaction() as session:
         runs.record_progress(session, lease, None, [step("tools", 1, None), step("tools", 2, 0.25)])
         runs.record_progress(session, lease, None, [step("chat", 1, 2.0), step("chat", 2, 1.5)])
-        runs.record_scores(session, lease, "chat", "ft:c", {"chat_loss": {"value": 0.75, "perplexity": 2.1}})
+        evaluations.record(session, lease, "chat", "ft:c", {"chat": {"loss": {"value": 0.75, "perplexity": 2.1}}})
     return lease
 
 

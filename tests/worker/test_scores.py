@@ -1,62 +1,68 @@
-"""Answers are graded by name and by every argument, and every share comes with its interval."""
+"""The figures of a suite: each is the share of the rows that it speaks of."""
 
-import pytest
+from typing import Any
 
-from worker.stages.scores import Answer, grade, summarise
-
-
-def said(*calls: tuple[str, object], content: str = "", finish: str = "stop") -> Answer:
-    return Answer(calls=list(calls), content=content, finish_reason=finish)
+from tests.worker.questions import OSLO, ROME, asked, said
+from worker.stages.grading import grade
+from worker.stages.scores import summarise
 
 
-OSLO = ("get_weather", {"city": "Oslo"})
-ROME = ("get_weather", {"city": "Rome"})
+def suite() -> dict[str, Any]:
+    return summarise(
+        "held_out",
+        [
+            grade(asked(OSLO, kind="one"), said(OSLO)),
+            grade(asked(OSLO, kind="one"), said(ROME)),
+            grade(asked(OSLO, kind="one"), said(content="get_weather(city='Oslo')")),
+            grade(asked(OSLO, kind="two"), said(content="<tool_call>{", finish="length")),
+            grade(asked(kind="none"), said(content="There is no tool for that.")),
+            grade(asked(kind="none"), said(content="No.")),
+            grade(asked(kind="none"), said(OSLO)),
+            grade(asked(kind="none"), said(content="")),
+        ],
+    )
 
 
-def test_parallel_calls_count_in_any_order() -> None:
-    assert grade("k", [OSLO, ROME], said(ROME, OSLO)).exact
+def test_call_rows_are_counted_apart_from_the_others() -> None:
+    scores = suite()
+    assert (scores["kind"], scores["rows"]) == ("held_out", 8)
+    for metric, value in (
+        ("function_name_accuracy", 0.5),
+        ("function_name_and_args_accuracy", 0.25),
+        ("lenient_function_name_and_args_accuracy", 0.5),
+        ("no_call_accuracy", 0.5),
+    ):
+        assert (scores[metric]["value"], scores[metric]["n"]) == (value, 4), metric
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        said(),
-        said(ROME),
-        said(OSLO, OSLO),
-        said(("get_weather", {"city": "Oslo", "unit": "celsius"})),
-        said(("get_weather", {"city": "oslo"})),
-        said(("get_weather", "not an object")),
-        said(OSLO, content="<tool_call>\n{broken"),
-    ],
-)
-def test_anything_but_the_same_calls_is_wrong(answer: Answer) -> None:
-    assert not grade("k", [OSLO], answer).exact
+def test_precision_is_of_the_answers_without_a_call() -> None:
+    assert (suite()["no_call_precision"]["value"], suite()["no_call_precision"]["n"]) == (0.75, 4)
 
 
-def test_the_right_name_with_wrong_arguments_counts_for_the_name_only() -> None:
-    graded = grade("k", [OSLO], said(ROME))
-    assert (graded.name_ok, graded.exact) == (True, False)
+def test_all_rows_count_for_malformed_calls_and_stopping() -> None:
+    scores = suite()
+    assert (scores["malformed_call_rate"]["value"], scores["malformed_call_rate"]["n"]) == (0.125, 8)
+    assert (scores["stop_rate"]["value"], scores["stop_rate"]["n"]) == (0.875, 8)
 
 
-def test_numbers_compare_as_json_numbers() -> None:
-    assert grade("k", [("f", {"x": 3})], said(("f", {"x": 3.0}))).exact
-    assert not grade("k", [("f", {"x": 3})], said(("f", {"x": "3"}))).exact
+def test_every_row_is_in_one_field_of_the_confusion() -> None:
+    assert suite()["confusion"] == {
+        "called_expected": 3,
+        "not_called_expected": 1,
+        "called_unexpected": 1,
+        "not_called_unexpected": 3,
+    }
 
 
-def test_no_call_needs_text_and_no_call() -> None:
-    assert grade("k", [], said(content="I have no tool for that.")).no_call
-    assert not grade("k", [], said(OSLO)).no_call
-    assert not grade("k", [], said(content="")).no_call
+def test_kinds_have_their_own_shares() -> None:
+    assert {kind: (rate["value"], rate["n"]) for kind, rate in suite()["by_kind"].items()} == {
+        "none": (0.5, 4),
+        "one": (0.3333, 3),
+        "two": (0.0, 1),
+    }
 
 
-def test_an_answer_cut_at_the_limit_did_not_stop() -> None:
-    assert not said(finish="length").stopped
-
-
-def test_summary_separates_call_rows_from_the_others() -> None:
-    graded = [grade("one", [OSLO], said(OSLO)), grade("one", [OSLO], said(ROME)), grade("none", [], said(content="no"))]
-    scores = summarise(graded)
-    assert scores["function_name_accuracy"]["value"] == 1
-    assert scores["function_name_and_args_accuracy"]["value"] == 0.5
-    assert scores["no_call_accuracy"]["n"] == 1
-    assert scores["by_kind"]["one"]["n"] == 2
+def test_what_there_are_no_rows_for_has_no_share() -> None:
+    scores = summarise("bfcl", [grade(asked(), said(content="No."))])
+    assert scores["function_name_accuracy"] is None
+    assert scores["no_call_precision"]["value"] == 1

@@ -1,7 +1,8 @@
-"""Stage program: measure the served model through the endpoint, with the OpenAI SDK, as a client would.
+"""Stage program: measure the served model through the endpoint, as a client would.
 
-Reads `evaluation.json` (an `EvaluationRun`) and writes `evaluate.json`.  The API key comes in OPENAI_API_KEY,
-which the SDK reads by itself, so that no file holds it.
+Reads `evaluation.json` (an `EvaluationRun`) and writes `answers.jsonl`, what was answered to every row of a suite and
+the verdict, and then `evaluate.json`, the scores.  A run that was broken off goes on where it was (`asked.jsonl`).  The
+result depends on the model's answers alone, not on the order in which they come.
 """
 
 if __name__ == "__main__":
@@ -10,78 +11,35 @@ if __name__ == "__main__":
 import asyncio
 import json
 import math
-import time
-from collections.abc import Awaitable, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from openai import APIError, AsyncOpenAI, BadRequestError
+from openai import APIError, BadRequestError
 
 from core.errors import BadData
-from core.rows import Row
 from core.significance import rate
-from core.storage import read_json
+from core.storage import read_json, write_atomically
+from worker.stages.answer_log import AnswerLog
+from worker.stages.endpoint import Endpoint, in_order
 from worker.stages.evaluate_run import EvaluationRun
-from worker.stages.render import IGNORED, load_tokenizer, tokenize
+from worker.stages.grading import Graded
+from worker.stages.render import load_tokenizer, tokenize
 from worker.stages.run_dir import Exit, RunDir, StageFailure, run_program
-from worker.stages.scores import Answer, Graded, grade, summarise
+from worker.stages.scores import summarise
+from worker.stages.seven_tools import measure_prompts
 from worker.stages.sources import source_rows
-from worker.stages.wire import wire
+from worker.stages.suites import Suite, graded_rows, kept_rows, load_suites
 
-T = TypeVar("T")
-SEVEN_TOOLS = Path(__file__).parent.parent / "suites" / "seven_tools.json"
-
-
-class Endpoint:
-    """The endpoint, asked with bounded concurrency; answers are greedy."""
-
-    def __init__(self, run: RunDir, spec: EvaluationRun, total: int) -> None:
-        self.run, self.spec, self.total = run, spec, total
-        self.client = AsyncOpenAI(base_url=spec.base_url, max_retries=5, timeout=300)
-        self.free = asyncio.Semaphore(spec.concurrency)
-        self.done, self.reported = 0, time.monotonic()
-
-    async def ask(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> Answer:
-        """One chat completion."""
-        async with self.free:
-            request: dict[str, Any] = {"tools": tools} if tools else {}
-            completion = await self.client.chat.completions.create(
-                model=self.spec.model,
-                messages=wire(messages),  # type: ignore[arg-type]  # our rows are the SDK's typed dicts as plain ones
-                max_tokens=self.spec.max_tokens,
-                temperature=0,
-                seed=0,
-                **request,
-            )
-        self._count()
-        choice = completion.choices[0]
-        called = [call.function for call in choice.message.tool_calls or [] if call.type == "function"]
-        calls = [(function.name, _arguments(function.arguments)) for function in called]
-        return Answer(calls=calls, content=choice.message.content or "", finish_reason=choice.finish_reason)
-
-    async def loss(self, input_ids: list[int], labels: list[int]) -> tuple[float, int]:
-        """Summed negative log-likelihood (nats) of the labelled tokens, and their number."""
-        async with self.free:
-            completion = await self.client.completions.create(
-                model=self.spec.model, prompt=input_ids, max_tokens=1, temperature=0, extra_body={"prompt_logprobs": 0}
-            )
-        self._count()
-        logprobs = completion.choices[0].model_extra["prompt_logprobs"]  # type: ignore[index]
-        learned = [i for i, label in enumerate(labels) if label != IGNORED and i > 0]
-        return -sum(logprobs[i][str(input_ids[i])]["logprob"] for i in learned), len(learned)
-
-    def _count(self) -> None:
-        self.done += 1
-        if time.monotonic() - self.reported > 1:
-            self.reported = time.monotonic()
-            self.run.emit("progress", done=self.done, total=self.total, unit="answers")
+VERSION = 2
+"""Of the scores' shape."""
+ANSWERS = "answers.jsonl"
 
 
 def main(run: RunDir) -> None:
-    """Measure and write `evaluate.json`."""
+    """Measure, and write what was found."""
     spec = EvaluationRun.model_validate(read_json(run.path / "evaluation.json"))
     try:
-        scores = asyncio.run(measure(run, spec))
+        with AnswerLog(run.path / "asked.jsonl") as log:
+            scores, rows = asyncio.run(measure(Endpoint(run, spec, log), spec))
     except BadRequestError as error:  # the same request would be refused again
         raise BadData(
             f"the endpoint refuses an evaluation row: {error}; shorten the row, or lower evaluation.max_tokens"
@@ -89,66 +47,53 @@ def main(run: RunDir) -> None:
     except APIError as error:
         message = f"the endpoint {spec.base_url} failed while {spec.model} was measured: {error}"
         raise StageFailure(Exit.RETRY, "endpoint_failed", message) from error
+    write_atomically(run.path / ANSWERS, b"".join(json.dumps(row).encode() + b"\n" for row in rows))
     run.finish("evaluate", scores)
 
 
-async def measure(run: RunDir, spec: EvaluationRun) -> dict[str, Any]:
-    """All scores of the model."""
-    started = time.monotonic()
-    tools = list(source_rows(spec.tools, spec)) if spec.tools else []
-    more = {name: list(source_rows(data, spec)) for name, data in spec.more_tools.items()}
-    chat = list(source_rows(spec.chat, spec)) if spec.chat else []
-    suite = read_json(SEVEN_TOOLS)
-    total = len(tools) + sum(map(len, more.values())) + 2 * len(chat) + len(suite["prompts"])
-    endpoint = Endpoint(run, spec, total)
-
-    graded = await _all([_tool_row(endpoint, row) for row in tools])
-    chat_answers = await _all([endpoint.ask(row.messages[:-1], row.tools) for row in chat])
-    tokenizer = load_tokenizer(spec.tokenizer)
-    tokens = [tokenize(tokenizer, row) for row in chat]
-    losses = await _all([endpoint.loss(t.input_ids, t.labels) for t in tokens])
-    offered = {tool["function"]["name"]: tool for tool in suite["tools"]}
-    prompts = await _all(
-        [_prompt(endpoint, each["prompt"], [offered[name] for name in each["tools"]]) for each in suite["prompts"]]
-    )
-
-    scores = summarise(graded)
-    scores["more_tools"] = {
-        name: summarise(await _all([_tool_row(endpoint, row) for row in rows])) for name, rows in more.items()
+async def measure(endpoint: Endpoint, spec: EvaluationRun) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """All scores of the model, and every answer to a row of a suite."""
+    suites = load_suites(spec)
+    endpoint.total += sum(len(suite.questions) for suite in suites)
+    measured, kept = {}, []
+    for suite in suites:
+        graded, rows = await _measure_suite(endpoint, suite)
+        measured[suite.name] = summarise(suite.kind, graded)
+        kept += rows
+    scores = {
+        "version": VERSION,
+        "headline": suites[0].name if suites else None,
+        "suites": measured,
+        "prompts": await measure_prompts(endpoint),
+        "chat": await _measure_chat(endpoint, spec),
+        "speed": None,
     }
-    stops = [row.stopped for row in graded] + [answer.stopped for answer in chat_answers]
-    loss = sum(nll for nll, _ in losses) / sum(n for _, n in losses) if losses else None
-    scores.update(
-        stop_rate=rate(stops),
-        chat_loss=None if loss is None else {"value": round(loss, 4), "perplexity": round(math.exp(loss), 3)},
-        prompts=prompts,
-        evaluate_s=round(time.monotonic() - started, 1),
-    )
-    return scores
+    return {**scores, "evaluate_s": round(endpoint.log.spent_s, 1)}, kept
 
 
-async def _tool_row(endpoint: Endpoint, row: Row) -> Graded:
-    expected = row.messages[-1]
-    calls = [(c["function"]["name"], c["function"]["arguments"]) for c in expected.get("tool_calls", [])]
-    answer = await endpoint.ask(row.messages[:-1], row.tools)
-    return grade(row.kind or ("call" if calls else "no_call"), calls, answer)
+async def _measure_suite(endpoint: Endpoint, suite: Suite) -> tuple[list[Graded], list[dict[str, Any]]]:
+    answers = await in_order([endpoint.ask(question.messages, question.tools) for question in suite.questions])
+    graded = graded_rows(suite, answers)
+    return graded, kept_rows(suite, answers, graded)
 
 
-async def _prompt(endpoint: Endpoint, prompt: str, tools: list[dict[str, Any]]) -> dict[str, str]:
-    answer = await endpoint.ask([{"role": "user", "content": prompt}], tools)
-    calls = [f"{name}({json.dumps(arguments, ensure_ascii=False)})" for name, arguments in answer.calls]
-    return {"prompt": prompt, "answer": " ".join(calls) or answer.content}
-
-
-async def _all(calls: Sequence[Awaitable[T]]) -> list[T]:
-    return list(await asyncio.gather(*calls))
-
-
-def _arguments(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
+async def _measure_chat(endpoint: Endpoint, spec: EvaluationRun) -> dict[str, Any] | None:
+    """Held-out loss and stop rate; null where the job names no chat rows."""
+    if spec.chat is None:
+        return None
+    rows = list(source_rows(spec.chat, spec))
+    endpoint.total += 2 * len(rows)
+    answers = await in_order([endpoint.ask(row.messages[:-1], row.tools) for row in rows])
+    tokenizer = load_tokenizer(spec.tokenizer)
+    tokenized = [tokenize(tokenizer, row) for row in rows]
+    losses = await in_order([endpoint.loss(each.input_ids, each.labels) for each in tokenized])
+    tokens = sum(count for _, count in losses)
+    loss = sum(nats for nats, _ in losses) / tokens
+    return {
+        "rows": len(rows),
+        "loss": {"value": round(loss, 4), "perplexity": round(math.exp(loss), 3), "tokens": tokens},
+        "stop_rate": rate(answer.stopped for answer in answers),
+    }
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """`evaluation.json`: what `worker.stages.evaluate` measures, and where."""
 
-from core.spec import DatasetSpec, Spec
+from core.spec import DatasetSpec, HeldOut, Spec, SuiteSpec
 
 
 class EvaluationRun(Spec):
@@ -12,8 +12,10 @@ class EvaluationRun(Spec):
     tokenizer: str
     data_root: str
     files_root: str
-    tools: DatasetSpec | None
-    more_tools: dict[str, DatasetSpec]
+    held_out: HeldOut | None = None
+    """Rows of the job's own data; the suite that comes first, if there are any."""
+    suites: dict[str, SuiteSpec]
+    """By name; the first one's figures are the headline."""
     chat: DatasetSpec | None
     max_tokens: int
     concurrency: int

@@ -17,7 +17,7 @@ from huggingface_hub.utils._http import default_client_factory
 
 from core.errors import BadData
 from core.rows import RawRow
-from core.spec import DatasetSpec
+from core.spec import SourceSpec
 from worker.stages.failures import causes, is_out_of_memory, is_out_of_space
 from worker.stages.run_dir import Exit, StageFailure
 
@@ -31,7 +31,7 @@ _REMEDIES = {
 }
 
 
-def raw_hub_rows(data: DatasetSpec) -> Iterator[RawRow]:
+def raw_hub_rows(data: SourceSpec) -> Iterator[RawRow]:
     """The rows of a hub data set as they come, streamed and numbered from 1."""
     return enumerate(_stream(data), 1)
 
@@ -48,7 +48,7 @@ def fetch_tokenizer(name: str) -> str:
         return snapshot_download(name, allow_patterns=["*.json", "*.jinja", "*.txt"])
 
 
-def commit_of(data: DatasetSpec) -> str | None:
+def commit_of(data: SourceSpec) -> str | None:
     """The commit that the data set's revision stands for now, which pins all later requests to the same rows.
 
     The request is one, and waits for HF_HUB_ETAG_TIMEOUT (10 s) at most.  Offline there is no asking.
@@ -59,7 +59,7 @@ def commit_of(data: DatasetSpec) -> str | None:
         return HfApi().dataset_info(data.source, revision=data.revision, timeout=constants.HF_HUB_ETAG_TIMEOUT).sha
 
 
-def _stream(data: DatasetSpec) -> Iterator[dict[str, Any]]:
+def _stream(data: SourceSpec) -> Iterator[dict[str, Any]]:
     if Path(data.source).exists():  # which `datasets` would read, wherever it lies
         raise BadData(f"{data.source!r} is a name of the hub, but also a folder here: name a file below DATA_ROOT")
     commit = commit_of(data)

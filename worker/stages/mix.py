@@ -35,7 +35,7 @@ class Mixture:
     def __init__(self, run: StageRun, folder: Path | None = None) -> None:
         """`folder` is where the temporary file goes, if one is needed."""
         self.run, self.folder = run, folder
-        self.own = Source(run.stage.data, run)
+        self.own = Source(run.stage.data, run, run.rows_held_out(run.stage.data))
         self.is_mixed = run.replay is not None and run.stage.no_call_fraction + run.stage.replay_fraction > 0
         self.no_call_unfilled = 0
         """No-call rows that became plain chat rows so far, as every lender's tools fit their question."""
@@ -58,7 +58,8 @@ class Mixture:
             return
         with Spool(self.folder) as kept, Spool(self.folder) as chat:
             kept.extend(own)
-            chat.extend(row for row in Source(self.run.replay, self.run).rows() if not row.tools)
+            replay = Source(self.run.replay, self.run, self.run.rows_held_out(self.run.replay))
+            chat.extend(row for row in replay.rows() if not row.tools)
             yield from self._mixed(kept, chat)
 
     def _mixed(self, own: Spool, chat: Spool) -> Iterator[tuple[Kind, Row]]:

@@ -10,20 +10,22 @@ from hashlib import blake2b
 from typing import Any
 
 from core.rows import Row
+from worker.stages.run_dir import StageRun
+from worker.stages.sources import held_out_suite, source_rows, source_suite
 
 _SIZE = 8
 """Bytes of a key: among a million rows, two different questions share one with a chance of 3 in 100 million."""
 
 
-def evaluation_keys(rows: Iterable[Row]) -> tuple[frozenset[int], int]:
-    """The keys of the questions that the rows end with, and how many rows there are."""
-    keys, count = set(), 0
-    for row in rows:
-        count += 1
+def evaluation_keys(run: StageRun) -> tuple[frozenset[int], int]:
+    """The keys of the questions that the models will be asked, and how many those are; BadData where one is broken."""
+    suites = [source_suite(suite, run) for suite in run.suites]
+    suites += [held_out_suite(run.held_out, run)] if run.held_out else []
+    asked = [question.messages for suite in suites for question in suite.questions]
+    for row in source_rows(run.held_out_chat, run) if run.held_out_chat else ():
         answers = [i for i, message in enumerate(row.messages) if message["role"] == "assistant"]
-        if answers:
-            keys.add(_key(_digest(row.messages[: answers[-1]])))
-    return frozenset(keys), count
+        asked.append(row.messages[: answers[-1]] if answers else row.messages)
+    return frozenset(_key(_digest(messages)) for messages in asked), len(asked)
 
 
 def overlaps(row: Row, keys: frozenset[int]) -> bool:

@@ -33,7 +33,6 @@ from worker.stages.parity import ROWS, sample
 from worker.stages.preview import write_preview
 from worker.stages.render import load_tokenizer
 from worker.stages.run_dir import RunDir, StageRun, run_program
-from worker.stages.sources import source_rows
 from worker.stages.tokenising import Batch, Task
 
 _IDS = pa.list_(pa.int32())
@@ -62,8 +61,7 @@ def main(run: RunDir) -> None:
 def prepare(spec: StageRun, target: Path, processes: int, report: Callable[[int], None]) -> Preparation:
     """Write the stage's rows to `target`, and count them; `report` is called with the rows done so far."""
     began = time.monotonic()
-    evaluated = (row for data in spec.evaluation for row in source_rows(data, spec))
-    keys, evaluation_rows = evaluation_keys(evaluated)
+    keys, evaluation_rows = evaluation_keys(spec)
     stage, mixture, counts = spec.stage, Mixture(spec, target.parent), Counts()
     task = Task(spec.tokenizer, stage.max_seq_length, stage.too_long, stage.tool_prompt, keys)
     with target.open("wb") as file, pa.ipc.new_stream(file, _SCHEMA) as writer:

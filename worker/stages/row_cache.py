@@ -17,14 +17,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.preparation import Preparation
-from core.spec import DatasetSpec, StageSpec
+from core.spec import SourceSpec, StageSpec
 from core.storage import fsync_tree, read_json, write_json
 from worker.stages.hub import commit_of
 from worker.stages.run_dir import StageRun
-from worker.stages.sources import Roots, file_of
+from worker.stages.sources import Roots, accepted_of, file_of
 
 _ROOT = Path(__file__).parents[2]
-_CODE = ("core/rows/**/*.py", "core/preparation.py", "worker/stages/*.py")
+_CODE = ("core/rows/**/*.py", "core/suites/*.py", "core/preparation.py", "worker/stages/*.py")
 _LIBRARIES = ("transformers", "tokenizers", "jinja2", "pyarrow")
 _TOKENIZER = re.compile(r"(?!.*\.index\.json$).*\.(json|jinja|txt|model)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -34,13 +34,17 @@ _OPTIONS = ("join_rows", "no_call_fraction", "replay_fraction", "max_seq_length"
 def key_of(run: StageRun) -> str | None:
     """The key of the stage's rows; None where the data's content cannot be told, as of a pipe or an unpinned set."""
     replay = run.replay if run.stage.no_call_fraction + run.stage.replay_fraction else None
-    data_sets = [run.stage.data, *([replay] if replay else []), *run.evaluation]
+    chat = [run.held_out_chat] if run.held_out_chat else []
+    data_sets: list[SourceSpec] = [run.stage.data, *([replay] if replay else []), *chat, *run.suites]
+    data_sets += [run.held_out.data] if run.held_out else []
     contents = [_content(data, run) for data in data_sets]
+    contents += [_file_content(path) for suite in run.suites if (path := accepted_of(suite, run)) is not None]
     if None in contents:
         return None
     made_of: dict[str, Any] = {
         "data": [data.model_dump(exclude={"revision"}) for data in data_sets],
         "contents": contents,
+        "held_out": run.held_out.rows if run.held_out else 0,
         "has_replay": replay is not None,
         "seed": run.seed if replay else None,
         "options": run.stage.model_dump(include=set(_OPTIONS)),
@@ -96,12 +100,16 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _content(data: DatasetSpec, roots: Roots) -> str | None:
+def _content(data: SourceSpec, roots: Roots) -> str | None:
     """What tells the rows of a data set from any other's."""
     path = file_of(data, roots)
     if path is None:
         commit = commit_of(data)
         return commit if commit is not None and _COMMIT.fullmatch(commit) else None
+    return _file_content(path)
+
+
+def _file_content(path: Path) -> str | None:
     if not path.is_file():
         return None
     before = path.stat()

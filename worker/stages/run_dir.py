@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from core.errors import ServiceError
-from core.spec import DatasetSpec, Spec, StageSpec
+from core.spec import DatasetSpec, HeldOut, Spec, StageSpec, SuiteSpec
 from core.storage import read_json, write_json
 from worker.stages.failures import is_out_of_memory, is_out_of_space, out_of_space_message
 from worker.stages.memory_limit import limit_memory
@@ -69,14 +69,22 @@ class StageRun(Spec):
     """Folder of the uploaded files (`core.file_store`)."""
     replay: DatasetSpec | None = None
     """Rows of the stage before, for `no_call_fraction` and `replay_fraction`."""
-    evaluation: tuple[DatasetSpec, ...] = ()
-    """Held-out rows of the job, which the training rows are compared with."""
+    suites: tuple[SuiteSpec, ...] = ()
+    """What the models are measured on: the training rows are compared with its questions."""
+    held_out: HeldOut | None = None
+    """Rows of the job's own data that no stage trains on; a suite too."""
+    held_out_chat: DatasetSpec | None = None
+    """Held-out chat rows, likewise."""
     row_cache: str | None = None
     """Folder of the tokenised rows that are kept; None where none are."""
     output: str
     """Folder that the merged model goes to, on the disk of the run directory."""
     memory_limit_bytes: int | None = None
     """Memory that a program may take on the host; beyond it, it ends out of memory and harms nobody else."""
+
+    def rows_held_out(self, data: DatasetSpec) -> int:
+        """How many rows at the end of this data set no stage trains on."""
+        return self.held_out.of(data) if self.held_out else 0
 
 
 class RunDir:

@@ -7,9 +7,22 @@ from pathlib import Path
 from typing import Protocol
 
 from core.file_store import stored_path
-from core.rows import BadRows, Converted, Problem, RawRow, Row, convert_all, convert_chunk, raw_rows, with_form
-from core.spec import DatasetSpec
+from core.rows import (
+    BadRows,
+    Converted,
+    Problem,
+    RawRow,
+    Row,
+    convert_all,
+    convert_chunk,
+    last,
+    raw_rows,
+    with_form,
+    without_last,
+)
+from core.spec import DatasetSpec, HeldOut, SourceSpec, SuiteSpec
 from core.storage import confined
+from core.suites import ReadSuite, read_suite
 from worker.stages.hub import raw_hub_rows
 
 
@@ -39,20 +52,22 @@ class RawChunk:
 class Source:
     """One data set; its rows can be read once."""
 
-    def __init__(self, data: DatasetSpec, roots: Roots) -> None:
+    def __init__(self, data: DatasetSpec, roots: Roots, held_out: int = 0) -> None:
+        """The last `held_out` rows are left out."""
         path = file_of(data, roots)
         self.data, self.bad = data, BadRows()
         self.name = data.source if path is None else path.name
-        self._raw: Iterator[RawRow] = iter(raw_hub_rows(data) if path is None else raw_rows(path))
+        raw = raw_hub_rows(data) if path is None else raw_rows(path)
+        self._raw: Iterator[RawRow] = without_last(islice(raw, data.rows), held_out)
 
     def rows(self) -> Iterator[Row]:
         """The converted rows; bad ones are counted, or refused once all have been read."""
         bad = self.bad if self.data.on_bad_row == "drop" else None
-        return convert_all(self._raw, self.name, self.data.format, self.data.rows, bad)
+        return convert_all(self._raw, self.name, self.data.format, None, bad)
 
     def chunks(self, size: int) -> Iterator[RawChunk]:
         """The rows in chunks, to be converted elsewhere; `add` takes what is wrong with each, and `end` judges."""
-        form, rows = with_form(islice(self._raw, self.data.rows), self.name, self.data.format)
+        form, rows = with_form(self._raw, self.name, self.data.format)
         while chunk := list(islice(rows, size)):
             yield RawChunk(self.name, form, chunk)
 
@@ -68,7 +83,7 @@ class Source:
             raise self.bad.refusal(self.name)
 
 
-def file_of(data: DatasetSpec, roots: Roots) -> Path | None:
+def file_of(data: SourceSpec, roots: Roots) -> Path | None:
     """The file that holds the data set, below the data root or uploaded; None for one of the hub."""
     if data.is_on_hub:
         return None
@@ -80,3 +95,26 @@ def file_of(data: DatasetSpec, roots: Roots) -> Path | None:
 def source_rows(data: DatasetSpec, roots: Roots) -> Iterator[Row]:
     """The converted rows of a data set."""
     return Source(data, roots).rows()
+
+
+def accepted_of(suite: SuiteSpec, roots: Roots) -> Path | None:
+    """The file of a suite's accepted answers, if they stand in one of their own."""
+    return None if suite.accepted is None else confined(Path(roots.data_root), suite.accepted, "accepted")
+
+
+def source_suite(suite: SuiteSpec, roots: Roots) -> ReadSuite:
+    """The questions of a suite; BadData lists what is wrong with its rows."""
+    raw, name = _raw_of(suite, roots)
+    return read_suite(suite, raw, name, accepted_of(suite, roots))
+
+
+def held_out_suite(held_out: HeldOut, roots: Roots) -> ReadSuite:
+    """The questions that are held out of a stage's data."""
+    raw, name = _raw_of(held_out.data, roots)
+    suite = SuiteSpec.model_validate(held_out.data.model_dump())
+    return read_suite(suite, last(islice(raw, held_out.data.rows), held_out.rows), name, None)
+
+
+def _raw_of(data: SourceSpec, roots: Roots) -> tuple[Iterator[RawRow], str]:
+    path = file_of(data, roots)
+    return (raw_hub_rows(data), data.source) if path is None else (raw_rows(path), path.name)
