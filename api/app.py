@@ -31,6 +31,7 @@ from api.routes import (
     preflights,
     queues,
     results,
+    scorecards,
     storage,
 )
 from api.schemas.errors import ErrorBody
@@ -48,7 +49,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     500: {"model": ErrorBody, "description": "Unexpected; the log has the request id"},
 }
 ROUTES = {
-    Scope.TRAIN: (preflights, jobs, files, events, results, models, deployments, artefacts),
+    Scope.TRAIN: (preflights, jobs, files, events, results, scorecards, models, deployments, artefacts),
     Scope.ADMIN: (keys, queues, storage),
     Scope.INFER: (inference,),
 }

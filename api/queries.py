@@ -1,6 +1,6 @@
-"""What the api reads besides jobs: events, metrics, scores, models, deployments.  Lists go by key, never OFFSET."""
+"""What the api reads besides jobs: events, metrics, models, deployments.  Lists go by key, never OFFSET."""
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio.to_thread
 from sqlalchemy import ColumnElement, select
@@ -10,7 +10,7 @@ from api.db import first_row
 from api.schemas.jobs import JobView
 from core.errors import NotFound
 from core.health import Health, Step, verdict
-from core.models import Deployment, Evaluation, Event, Job, Key, Metric, Model, Run
+from core.models import Deployment, Event, Job, Key, Metric, Model, Run
 from core.spec import StageSpec
 
 Row = TypeVar("Row", Model, Deployment, Key)
@@ -96,13 +96,6 @@ async def health(session: AsyncSession, job: Job) -> list[Health]:
             # In a thread: the rules take a tenth of a second for the steps of the whole recipe.
             judged.append(await anyio.to_thread.run_sync(verdict, steps, stage, planned_steps.get(stage.name)))
     return judged
-
-
-async def scores(session: AsyncSession, job: Job) -> dict[str, dict[str, Any]]:
-    """Scores by stage: the base model's first, then in order of the spec's stages."""
-    rows = await session.scalars(select(Evaluation).where(Evaluation.job_id == job.id))
-    measured = {row.stage: row.scores for row in rows}
-    return {name: measured[name] for name in ["base", *stage_names(job)] if name in measured}
 
 
 def stage_names(job: Job) -> list[str]:

@@ -43,6 +43,13 @@ class Client:
         """The JSON answer; NotFound, ApiRefused or ConfigurationError otherwise."""
         return self._send("GET", path, params=parameters, headers={"Accept": "application/json"})
 
+    def text(self, path: str, **parameters: str | int) -> str:
+        """The answer as it came, where it is not JSON."""
+        with self._explained():
+            response = self._http.get(path, params=parameters)
+        self._check(response)
+        return response.text
+
     def post(self, path: str, body: bytes | None = None) -> Any:
         """Send JSON text as it is, so that the api is the one to judge it."""
         return self._send("POST", path, content=body, headers={"Content-Type": "application/json"} if body else {})

@@ -12,11 +12,12 @@ from rich.console import Console
 from cli.client import Client
 from cli.example_data import make_example_data
 from cli.migrate import PROJECT
-from cli.scorecard import fractions, print_answers, print_scorecard
+from cli.scorecard import fractions, print_prompts, print_scorecard
 from cli.streaming import StreamingClient
 from cli.up import Say, System, running_system
 from cli.watch import describe_duration, watch
 from core.errors import ServiceError
+from core.scorecard.card import Scorecard
 from core.settings import Settings
 from core.states import OPEN, DeploymentStatus, JobStatus
 
@@ -57,12 +58,15 @@ def _main_job(system: System, client: Client, console: Console) -> dict[str, Any
         )
 
     console.rule("[bold]3. Before and after, measured on the live endpoint")
-    stages = client.get(f"/jobs/{job['id']}/scorecard")["stages"]
-    print_scorecard(stages, console)
-    print_answers(stages, console)
+    card = Scorecard.model_validate(client.get(f"/jobs/{job['id']}/scorecard"))
+    print_scorecard(card, console)
+    print_prompts(card, console)
     trained = [stage["name"] for stage in job["spec"]["stages"]]
-    if list(stages) != ["base", *trained]:
-        raise DemoFailed(f"measured were {', '.join(stages)} and not base, {', '.join(trained)}: see the events above")
+    measured = [stage.name for stage in card.stages]
+    if measured != ["base", *trained]:
+        raise DemoFailed(
+            f"measured were {', '.join(measured)} and not base, {', '.join(trained)}: see the events above"
+        )
     console.rule("[bold]4. Talking to the model")
     _talk(system, console)
     if stream.failed or not stream.requests:
@@ -76,7 +80,7 @@ def _main_job(system: System, client: Client, console: Console) -> dict[str, Any
     )
     console.print("`make up` serves this model again.")
     return {
-        **{name: fractions(scores) for name, scores in stages.items()},
+        **{name: fractions(card, name) for name in measured},
         "streamed_requests": stream.requests,
         "failed_requests": stream.failed,
         "train_s": round(train_s, 1),

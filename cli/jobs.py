@@ -12,6 +12,7 @@ from cli.scorecard import print_scorecard
 from cli.tables import local_time, open_console, print_json, print_table
 from cli.watch import describe_progress, describe_wait, watch
 from core.errors import ConfigurationError, NotFound
+from core.scorecard.card import Scorecard
 from core.settings import get_settings
 
 app = typer.Typer(no_args_is_help=True, help="Fine-tuning jobs.")
@@ -48,14 +49,14 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
     """Show one job: its state, its models and, once measured, its scorecard."""
     with Client(get_settings()) as client:
         job = client.get(f"/jobs/{job_id}")
-        stages = _scores(client, job_id)
+        card = _scorecard(client, job_id)
     console = open_console()
     if as_json:
-        print_json(console, {**job, "scorecard": stages})
+        print_json(console, {**job, "scorecard": card})
         return
     _print_job(console, job)
-    if stages:
-        print_scorecard(stages, console)
+    if card:
+        print_scorecard(Scorecard.model_validate(card), console)
 
 
 @app.command()
@@ -116,12 +117,12 @@ def _wish(wish: str, job_id: str, as_json: bool) -> None:
         open_console().print(f"Job {job_id} is {job['status']}", highlight=False)
 
 
-def _scores(client: Client, job_id: str) -> dict[str, Any]:
-    """The scores by stage; none until the first model of the job was measured."""
+def _scorecard(client: Client, job_id: str) -> dict[str, Any] | None:
+    """None until the first model of the job was measured."""
     try:
-        return dict(client.get(f"/jobs/{job_id}/scorecard")["stages"])
+        return dict(client.get(f"/jobs/{job_id}/scorecard"))
     except NotFound:
-        return {}
+        return None
 
 
 def _watch_to_the_end(client: Client, job_id: str, console: Console) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from cli import deployments, files, jobs, keys, preflight
+from cli import deployments, files, jobs, keys, preflight, scorecard
 from cli.client import Client
 from cli.example_data import make_example_data
 from cli.home import HomeLock
@@ -29,6 +29,7 @@ app.add_typer(files.app, name="files")
 app.add_typer(keys.app, name="keys")
 app.add_typer(deployments.app)
 app.add_typer(preflight.app)
+app.add_typer(scorecard.app)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from cli.tables import printable
 from core.preview import Piece, StagePreview
 
 _LEARNED, _READ, _SPECIAL = "bold green underline", "", "reverse"
@@ -27,14 +28,9 @@ def print_preview(console: Console, preview: dict[str, Any], rows: int) -> None:
                     highlight=False,
                     style="dim",
                 )
-            console.print(Text.assemble(*((_printable(piece.visible), _style(piece)) for piece in row.pieces())))
+            console.print(Text.assemble(*((printable(piece.visible), _style(piece)) for piece in row.pieces())))
 
 
 def _style(piece: Piece) -> str:
     style = _LEARNED if piece.is_trained else _READ
     return f"{style} {_SPECIAL}".strip() if piece.is_special else style
-
-
-def _printable(text: str) -> str:
-    """Without the characters by which a row could steer the terminal."""
-    return "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -32,6 +32,11 @@ def print_table(console: Console, rows: Iterable[dict[str, Any]], columns: Colum
     console.print(table if table.row_count else empty)
 
 
+def printable(text: str) -> str:
+    """Without the characters by which what somebody else wrote could steer the terminal."""
+    return "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
 def local_time(seconds: int | None) -> str:
     """Unix seconds as the clock on the wall shows them."""
     return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

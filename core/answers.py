@@ -7,6 +7,7 @@ from typing import Literal
 from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.orm import Session
 
+from core.deployments import get_model
 from core.errors import InvalidRequest, NotFound
 from core.models import Evaluation, EvaluationAnswer, Job
 from core.pairing import Answers, of_model, of_stage, paired_rows
@@ -80,7 +81,7 @@ def _older(session: Session, job: Job, stage: str, against: str | None) -> Answe
     ours = measured(session, job)
     if against is not None:
         of_this_job = [each.stage for each in ours if each.model_id == against]
-        return of_stage(job.id, of_this_job[0]) if of_this_job else of_model(against)
+        return of_stage(job.id, of_this_job[0]) if of_this_job else of_model(get_model(session, against).id)
     names = [each.stage for each in ours]
     position = names.index(stage) if stage in names else 0
     if not position:

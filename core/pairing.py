@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, Subquery, and_, func, literal
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
-from core.models import Evaluation, EvaluationAnswer
+from core.models import Evaluation, EvaluationAnswer, Job
 from core.significance import Paired, mcnemar
 
 MEASUREMENTS = 20
@@ -53,8 +53,9 @@ def of_stage(job_id: str, stage: str) -> Answers:
 
 
 def of_model(model_id: str) -> Answers:
-    """Those of a model, whichever jobs measured it."""
-    measured = select(Evaluation.job_id, Evaluation.stage).where(Evaluation.model_id == model_id)
+    """Those of a model, whichever jobs measured it; a confined session sees those of its own project's jobs."""
+    measured = select(Evaluation.job_id, Evaluation.stage).join(Job, Job.id == Evaluation.job_id)
+    measured = measured.where(Evaluation.model_id == model_id)
     newest = measured.order_by(Evaluation.created_at.desc()).limit(MEASUREMENTS)
     return Answers(tuple_(Evaluation.job_id, Evaluation.stage).in_(newest))
 

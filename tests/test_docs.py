@@ -4,9 +4,10 @@ import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from api.app import create_app
 from api.openai.checkpoints import CheckpointMetrics
@@ -14,11 +15,14 @@ from api.openai.create import CreateJob
 from api.openai.hyperparameters import Hyperparameters
 from api.openai.job_view import FineTuningJob, Status
 from api.schemas.deployments import DeploymentRequest, DeploymentView
+from core.answers import Verdict
+from core.cost import JobCost
 from core.errors import JobRefused
 from core.health import Health
 from core.health import Kind as Rule
 from core.job_warnings import Code
 from core.parity import Kind, Mismatch, ParityRecord, What
+from core.scorecard.card import Difference, Reason, Scorecard
 from core.settings import Settings
 from core.spec import DrainSpec, SplitSpec
 from core.states import DeploymentStatus, JobStatus, PreflightStatus
@@ -27,8 +31,8 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 
 
-def tree_program() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tree", ROOT / "docs" / "tree.py")
+def program(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -37,9 +41,36 @@ def tree_program() -> ModuleType:
 
 
 def test_the_readme_shows_the_files_as_they_are() -> None:
-    program = tree_program()
+    tree = program("tree")
     current = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert program.readme_with(program.tree()) == current, "run: python docs/tree.py --write"
+    assert tree.readme_with(tree.tree()) == current, "run: python docs/tree.py --write"
+
+
+def test_the_pictures_are_as_the_code_draws_them() -> None:
+    pictures = program("pictures")
+    current = (ROOT / "docs" / "scorecard.svg").read_text(encoding="utf-8")
+    assert pictures.scorecard_picture() == current, "run: python -m docs.pictures --write"
+
+
+def test_every_field_of_a_scorecard_is_explained() -> None:
+    page = (ROOT / "docs" / "scorecard.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"`([a-z0-9_]+)`", page))
+    values = {*get_args(Verdict), *get_args(Reason), *get_args(Difference)}
+    assert fields_of(Scorecard) - fields_of(Health) - fields_of(JobCost) | values <= explained | {"object"}
+
+
+def fields_of(model: type[BaseModel]) -> set[str]:
+    """The names of all that it holds, down to the last."""
+    names: set[str] = set()
+    seen: list[Any] = [model]
+    while seen:
+        one = seen.pop()
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            names |= {field.alias or name for name, field in one.model_fields.items()}
+            seen += [field.annotation for field in one.model_fields.values()]
+        else:
+            seen += get_args(one)
+    return names
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

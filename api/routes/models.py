@@ -1,6 +1,8 @@
 """Models: what there is to deploy."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from api.deps import AfterId, Limit, SessionDep
 from api.queries import newest
@@ -9,6 +11,8 @@ from api.schemas.lists import Page
 from api.schemas.models import ModelView
 from core import deployments
 from core.models import Model
+from core.scorecard.build import EXAMPLES, compare_by_id
+from core.scorecard.card import Comparison
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -18,6 +22,17 @@ async def list_models(session: SessionDep, after: AfterId = None, limit: Limit =
     """What can be deployed, the newest first: the base models in use, and what jobs made and was not removed."""
     rows = await newest(session, Model, after, limit + 1, Model.removed_at.is_(None))
     return Page.of([ModelView.of(row) for row in rows], limit)
+
+
+@router.get("/{model_id}/compare/{older_id}", responses={404: {"model": ErrorBody}})
+async def compare_models(
+    model_id: str,
+    older_id: str,
+    session: SessionDep,
+    examples: Annotated[int, Query(ge=0, le=100, description="rows won, and lost, shown of each suite")] = EXAMPLES,
+) -> Comparison:
+    """A model against another one, row by row, on what both were measured on, in whichever jobs."""
+    return await session.run_sync(compare_by_id, older_id, model_id, examples)
 
 
 @router.get("/{model_id}", responses={404: {"model": ErrorBody}})

@@ -1,4 +1,4 @@
-"""What came out of a job: metrics step by step, and the scorecard."""
+"""The metrics of a job, step by step."""
 
 from typing import Annotated
 
@@ -8,8 +8,8 @@ from api import queries
 from api.deps import SessionDep
 from api.schemas.errors import ErrorBody
 from api.schemas.lists import Listing, Page
-from api.schemas.results import MetricView, Scorecard
-from core.errors import InvalidRequest, NotFound
+from api.schemas.results import MetricView
+from core.errors import InvalidRequest
 from core.health import Health
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["jobs"], responses={404: {"model": ErrorBody}})
@@ -38,14 +38,3 @@ async def list_metrics(
 async def get_health(job_id: str, session: SessionDep) -> Listing[Health]:
     """The verdict on the training of each stage that has begun: what looks wrong, since which step, and what to do."""
     return Listing(data=await queries.health(session, await queries.get_job(session, job_id)))
-
-
-@router.get("/scorecard")
-async def get_scorecard(job_id: str, session: SessionDep) -> Scorecard:
-    """The scores of the base model and of each stage's model so far."""
-    job = await queries.get_job(session, job_id)
-    scores = await queries.scores(session, job)
-    if not scores:
-        problem = f"job {job_id} is {job.status} and has no scores yet: they appear when its first model is measured"
-        raise NotFound(problem, param="job_id")
-    return Scorecard(job_id=job_id, stages=scores)

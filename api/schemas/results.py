@@ -1,6 +1,6 @@
-"""What came out of a job: metrics and scores."""
+"""What came out of a job, step by step."""
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
@@ -28,11 +28,3 @@ class MetricView(BaseModel):
     def of(cls, metric: Metric) -> Self:
         values = {name: getattr(metric, name) for name in cls.model_fields if name not in {"object", "at"}}
         return cls(at=unix_seconds(metric.at), **values)
-
-
-class Scorecard(BaseModel):
-    """The scores of the base model and of every stage's model, measured on the served endpoint."""
-
-    object: Literal["job.scorecard"] = "job.scorecard"
-    job_id: str
-    stages: dict[str, dict[str, Any]] = Field(description="`base` first, then the stages in order")

@@ -3,9 +3,11 @@
 Every share comes with its n and its 95% Wilson interval; one that there is nothing to take of is null.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from core.chat_regression import ChatRegression
 
 
 class Frozen(BaseModel):
@@ -61,27 +63,48 @@ class ChatLoss(Frozen):
     """Of the held-out answers, in nats a token."""
 
     value: float
-    perplexity: float
+    perplexity: float | None = Field(description="null where it is too great for a number")
     tokens: int
 
 
 class AnswerTokens(Frozen):
     """How long answers are."""
 
+    mean: float | None = None
     median: float
     p95: float
+
+
+class JudgeFigures(Frozen):
+    """What a judging model says of the answers of two models to the same rows, asked in both orders."""
+
+    model: str
+    against: str = Field(description="the stage whose answers these were compared with, or `base`")
+    rows: int
+    wins: int = Field(description="rows on which this model's answer is preferred in both orders")
+    ties: int
+    losses: int
+    disagreed: int = Field(description="of the ties: the judge preferred a place, not an answer")
+    unreadable: int = Field(description="rows on which a reply was no verdict")
+    identical: int = Field(description="of the ties: both models say the same")
+    win_rate: Rate | None
+    tie_rate: Rate | None
+    loss_rate: Rate | None
+    p_value: float
 
 
 class ChatFigures(Frozen):
     """How the model chats, on the held-out chat rows."""
 
     rows: int
-    loss: ChatLoss
+    loss: ChatLoss | None = Field(description="null where no token is learned from")
     stop_rate: Rate | None
     empty_rate: Rate | None = None
     repetition_rate: Rate | None = Field(None, description="answers that repeat themselves")
     answer_tokens: AnswerTokens | None = None
-    judge: dict[str, Any] | None = Field(None, description="wins, ties and losses by a judging model; null without one")
+    reference_tokens: AnswerTokens | None = Field(None, description="the same of the answers in the data")
+    regression: ChatRegression | None = Field(None, description="against the stage before, on the same rows")
+    judge: JudgeFigures | None = Field(None, description="what a judging model prefers; null without one")
 
 
 class SpeedPhase(Frozen):

@@ -5,12 +5,13 @@ with every sign escaped that Markdown or HTML reads.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from core.scorecard.calls import written_calls, written_expected
 from core.scorecard.card import Comparison, Example, ModelAnswer, Scorecard
+from core.scorecard.further_tables import further_tables
 from core.scorecard.sentences import differences, headlines, older_name, trainings
-from core.scorecard.tables import Table, measured_tables, suite_table
+from core.scorecard.tables import Table, suite_table
 
 _SIGNS = re.compile(r"([\\`*_\[\]<>#|~&])")
 
@@ -40,6 +41,10 @@ def code(text: str) -> str:
     return f"{fence} {line} {fence}" if "`" in line else f"{fence}{line}{fence}"
 
 
+def _listed(sentences: Iterable[str]) -> str:
+    return "\n".join(f"- {escape(sentence)}" for sentence in sentences)
+
+
 def _line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
@@ -48,16 +53,19 @@ def _blocks(card: Scorecard) -> Iterator[str]:
     yield f"# Scorecard of {escape(card.job_id)}"
     yield f"Base model {escape(card.base_model)}; the job is {card.status}. Shares have their 95% Wilson intervals."
     if sentences := list(headlines(card)):
-        yield "\n".join(f"- {escape(sentence)}" for sentence in sentences)
+        yield _listed(sentences)
     for suite in card.suites:
         yield markdown_table(suite_table(card, suite))
     if card.comparisons:
         yield "### Row by row"
-        yield "\n".join(f"- {escape(sentence)}" for sentence in differences(card))
-    yield from map(markdown_table, measured_tables(card))
+        yield _listed(differences(card))
+    for table in further_tables(card):
+        yield markdown_table(table)
+        if table.remarks:
+            yield _listed(table.remarks)
     if card.health:
         yield "### Training"
-        yield "\n".join(f"- {escape(sentence)}" for sentence in trainings(card))
+        yield _listed(trainings(card))
     for comparison in card.comparisons:
         yield from _examples(comparison)
 

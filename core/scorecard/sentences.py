@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from core.scorecard.card import Comparison, PairedFigures, Scorecard
+from core.scorecard.figures import JudgeFigures
 
 
 def headlines(card: Scorecard) -> Iterator[str]:
@@ -16,9 +17,9 @@ def headlines(card: Scorecard) -> Iterator[str]:
             interval = f"95% interval {100 * calls.low:.0f} to {100 * calls.high:.0f}"
             parts.append(f"answers {calls.value:.1%} of {calls.n} requests with exactly the right calls ({interval})")
         if left := figures.no_call_accuracy:
-            parts.append(f"calls nothing in {left.value:.1%} of {left.n} that need no call")
+            parts.append(f"answers {left.value:.1%} of {left.n} that need no call in words")
         if parts:
-            yield f"{stage.name} {', and '.join(parts)}."
+            yield f"{stage.name} {' and '.join(parts)}."
 
 
 def differences(card: Scorecard) -> Iterator[str]:
@@ -38,7 +39,28 @@ def difference(comparison: Comparison, suite: str, paired: PairedFigures) -> str
     if paired.difference == "no_difference":
         verdict = f"does not differ from {older} beyond chance"
     counts = f"better on {paired.won} rows, worse on {paired.lost}, of {paired.n}"
-    return f"{newer} {verdict} on {suite}: {counts} ({chance(paired.p_value)})."
+    return f"{newer} {verdict} on suite {suite}: {counts} ({chance(paired.p_value)})."
+
+
+def chats(card: Scorecard) -> Iterator[str]:
+    """Whether a stage has made chat worse, and what the judge says."""
+    for stage in card.stages:
+        chat = stage.scores.chat
+        if chat is None:
+            continue
+        if chat.regression is not None:
+            findings = chat.regression.findings()
+            yield from (f"{stage.name}: {finding}." for finding in findings)
+            if not findings:
+                yield f"{stage.name} chats no worse than {chat.regression.before}, on {chat.regression.rows} rows."
+        if chat.judge is not None:
+            yield _judged(stage.name, chat.judge)
+
+
+def _judged(stage: str, judge: JudgeFigures) -> str:
+    counts = f"it prefers {stage} on {judge.wins} of {judge.rows} rows, {judge.against} on {judge.losses}"
+    unread = f"; {judge.unreadable} could not be read" if judge.unreadable else ""
+    return f"By the judge {judge.model}, {counts}, and neither on {judge.ties} ({chance(judge.p_value)}{unread})."
 
 
 def trainings(card: Scorecard) -> Iterator[str]:

@@ -7,13 +7,17 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import delete
 
 from api.app import create_app
+from core.db import transaction
+from core.models import Evaluation, ModelUse
 from tests.api.bodies import job_on
 from tests.api.routes import routes
 from tests.api.two_projects import IDEMPOTENCY_KEY, Tenant, client_with, tenant
 from tests.api.uploading import empty_file_store, rows_of
 from tests.conftest import Services
+from tests.core.measured import Row, measure
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ CASES: dict[str, Sequence[Naming]] = {
     "GET /jobs/{job_id}/metrics": by_path("job"),
     "GET /jobs/{job_id}/health": by_path("job"),
     "GET /jobs/{job_id}/scorecard": by_path("job"),
+    "GET /jobs/{job_id}/answers": by_path("job"),
     "GET /jobs/{job_id}/artefacts": by_path("job"),
     "POST /files": [],
     "GET /files": after("file"),
@@ -93,6 +98,7 @@ CASES: dict[str, Sequence[Naming]] = {
     "DELETE /files/{file_id}": by_path("file"),
     "GET /models": [*after("model"), *after("base")],
     "GET /models/{model_id}": [*by_path("model"), *by_path("base")],
+    "GET /models/{model_id}/compare/{older_id}": [*by_path("model"), *by_path("base")],
     "GET /deployments": after("deployment"),
     "GET /deployments/{deployment_id}": by_path("deployment"),
     "POST /deployments": [
@@ -303,6 +309,23 @@ def test_every_route_refuses_no_key_and_another_projects_name(its: httpx.Client,
         assert without.status_code == 401, case
         elsewhere = its.request(method, filled, headers={"OpenAI-Project": other.project})
         assert (elsewhere.status_code, elsewhere.json()["error"]["code"]) == (403, "permission_denied"), case
+
+
+def test_answers_are_compared_with_no_answers_of_another_projects_jobs(
+    client: httpx.Client, its: httpx.Client, both: tuple[Tenant, Tenant]
+) -> None:
+    own, other = both
+    base = own.base
+    with transaction() as session:
+        session.execute(delete(Evaluation))
+        session.add(ModelUse(project=other.project, model_id=base))
+    measure(own.job, "chat", Row("asked by both", True), model=own.model)
+    measure(other.job, "base", Row("asked by both", False), model=base)
+    assert its.get(f"/models/{own.model}/compare/{base}").json()["suites"] == {}
+    wanted = {"stage": "chat", "verdict": "won"}
+    assert its.get(f"/jobs/{own.job}/answers", params={**wanted, "against": base}).json()["data"] == []
+    assert its.get(f"/jobs/{own.job}/answers", params={**wanted, "against": other.model}).status_code == 404
+    assert client.get(f"/models/{own.model}/compare/{base}").json()["suites"]["tools"]["won"] == 1
 
 
 def test_the_admin_key_sees_all_or_the_one_that_it_names(client: httpx.Client, both: tuple[Tenant, Tenant]) -> None:

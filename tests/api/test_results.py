@@ -1,11 +1,11 @@
-"""Metrics and the scorecard."""
+"""Metrics of a job's steps."""
 
 from typing import Any
 
 import httpx
 import pytest
 
-from core import evaluations, runs
+from core import runs
 from core.db import transaction
 from core.runs import Lease
 from tests.api.bodies import RECIPE
@@ -65,19 +65,3 @@ def test_the_health_of_a_training_is_judged_from_its_steps_so_far(client: httpx.
     assert health["token_probability_last"] == 0.6065
     [finding] = health["findings"]
     assert (finding["kind"], finding["step"], finding["figure"], finding["bound"]) == ("learning_rate", 3, 2e-4, 4e-6)
-
-
-def test_the_scorecard_starts_with_the_base_model(client: httpx.Client, lease: Lease) -> None:
-    with transaction() as session:
-        for stage in ("tools", "chat", "base"):
-            evaluations.record(session, lease, stage, f"model-{stage}", {"no_call_accuracy": 0.5})
-    card = client.get(f"/jobs/{lease.job_id}/scorecard").json()
-    assert card["job_id"] == lease.job_id
-    assert list(card["stages"]) == ["base", "chat", "tools"]
-    assert card["stages"]["base"] == {"no_call_accuracy": 0.5}
-
-
-def test_a_job_without_scores_says_when_there_will_be_some(client: httpx.Client, lease: Lease) -> None:
-    answer = client.get(f"/jobs/{lease.job_id}/scorecard")
-    assert answer.status_code == 404
-    assert "has no scores yet" in answer.json()["error"]["message"]

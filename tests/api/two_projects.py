@@ -19,6 +19,7 @@ from core.states import JobStatus, PreflightStatus
 from tests.api.bodies import job_on, write_base_model
 from tests.api.uploading import rows_of, uploaded
 from tests.conftest import Services
+from tests.core.measured import Row, scores_of
 from tests.core.sessions import DEVICE
 
 STAGE = "chat"
@@ -98,7 +99,8 @@ def _run(job_id: str, project: str, folder: Path) -> tuple[str, str, str, str]:
         assert lease.job_id == job_id
         runs.move(session, lease, JobStatus.TRAINING, stage=STAGE)
         runs.record_progress(session, lease, {"step": 1, "max_steps": 2}, [{**METRIC, "tokens_per_s": 1, "step_s": 1}])
-        evaluations.record(session, lease, "base", model, {"of": f"secrets-of-{project}"})
+        scores = scores_of(Row(f"secrets-of-{project}", True))
+        evaluations.record(session, lease, "base", model, scores)
         add_event(session, job_id, "note", f"secrets-of-{project}")
         place = str(folder.parent / "base")
         deployments.register_base(session, base, base_model=place, location=place, project=project)

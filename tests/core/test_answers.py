@@ -11,7 +11,7 @@ from core.errors import InvalidRequest, NotFound
 from core.jobs import get
 from tests.conftest import Services
 from tests.core.measured import Row, measure
-from tests.core.sessions import new_job
+from tests.core.sessions import new_job, new_model
 
 
 @pytest.fixture
@@ -65,10 +65,10 @@ def test_they_are_compared_with_another_model_of_the_job_or_of_another_one(job_i
         "tools:tools:0",
         "tools:tools:1",
     ]
-    other = measure(new_job(), "tools", Row("c", True), Row("b", True))
+    other = measure(new_job(), "tools", Row("c", True), Row("b", True), model=new_model("ft:other"))
     assert found(job_id, stage="tools", verdict="lost", against=other) == ["tools:tools:2"]
     assert found(job_id, stage="tools", against=other) == ["tools:tools:1", "tools:tools:2"]
-    assert found(job_id, stage="tools", against="ft:nobody-measured-it") == []
+    assert found(job_id, stage="tools", against=new_model("ft:nobody-measured-it")) == []
 
 
 def test_what_cannot_be_found_says_why(job_id: str) -> None:
@@ -78,6 +78,8 @@ def test_what_cannot_be_found_says_why(job_id: str) -> None:
         found(job_id, verdict="won")
     with pytest.raises(InvalidRequest, match="nothing before base"):
         found(job_id, stage="base", verdict="won")
+    with pytest.raises(NotFound, match="ft:unknown"):
+        found(job_id, stage="tools", against="ft:unknown")
     for after in ("tools", "tools:tools:-1", "tools:tools:x", "tools:tools:99999999999", "a:b:c:1"):
         with pytest.raises(NotFound, match="no answer of that id"):
             found(job_id, after=after)

@@ -61,7 +61,7 @@ def test_real_public_rows_become_a_served_model(system: RunningSystem) -> None:
         stages = http.get(f"/jobs/{job_id}/scorecard").json()["stages"]
     assert [metric["step"] for metric in metrics] == [1, 2, 3]
     assert all(metric["loss"] > 0 and metric["grad_norm"] > 0 for metric in metrics)
-    assert list(stages) == ["base", "tools"]
+    assert [stage["name"] for stage in stages] == ["base", "tools"]
     [model] = job["result_models"]
     answer = system.openai.chat.completions.with_raw_response.create(
         model="tunesmith", messages=[{"role": "user", "content": "Hello"}], max_tokens=8

@@ -8,11 +8,30 @@ from core.significance import mcnemar
 from tests.core.measured import OSLO, Row, scores_of
 
 HOSTILE = "<script>alert(1)</script> | **bold** `code`\n# heading \x1b[2J"
+SAME = {"worse": 0, "better": 0, "p_value": 1.0}
+REGRESSION = {
+    "loss": {"value": 0.513, "low": 0.41, "high": 0.61},
+    "unstopped": SAME,
+    "empty": SAME,
+    "repetitive": SAME,
+}
+JUDGE = {
+    "model": "a-judge",
+    "against": "chat",
+    **{"rows": 40, "wins": 12, "ties": 25, "losses": 1, "disagreed": 3, "unreadable": 2, "identical": 9},
+    **dict.fromkeys(("win_rate", "tie_rate", "loss_rate")),
+    "p_value": mcnemar(12, 1),
+}
 CHAT = {
     "rows": 40,
     "loss": {"value": 0.7331, "perplexity": 2.08, "tokens": 900},
     "stop_rate": {"value": 1.0, "n": 40, "low": 0.91, "high": 1.0},
-    "answer_tokens": {"median": 21, "p95": 44},
+    "empty_rate": None,
+    "repetition_rate": None,
+    "answer_tokens": {"mean": 22.1, "median": 21, "p95": 44},
+    "reference_tokens": {"mean": 19.5, "median": 18, "p95": 40},
+    "regression": {"before": "chat", "rows": 40, **REGRESSION},
+    "judge": JUDGE,
 }
 SPEED = {
     "1": {"tokens_per_s": 412.3, "first_token_ms": 11.0, "token_ms": 2.4},

@@ -20,8 +20,15 @@ def test_it_has_every_figure_with_n_and_interval(shown: str) -> None:
     assert "| no call precision | 7.7% (1–33), n=13 | 7.7% (1–33), n=13 | 0.0% (0–79), n=1 |" in shown
     assert "| not called, but a call is right | 12 | 12 | 1 |" in shown
     assert "| held-out loss, nats a token | – | – | 0.733 |" in shown
+    assert (
+        "- tools: the held-out chat loss is 0.513 higher than after chat (0.410 to 0.610, over 40 rows; bound" in shown
+    )
+    assert (
+        "- By the judge a-judge, it prefers tools on 12 of 40 rows, chat on 1, and neither on 25 (p = 0.0034; 2"
+        in shown
+    )
     assert "| tokens/s, 8 clients | – | – | 1,651 |" in shown
-    assert "### Cost: 0.5000 GPU-hours in all on NVIDIA T4, 0.1800 EUR" in shown
+    assert "- In all 0.5000 GPU-hours on NVIDIA T4, 0.1800 EUR." in shown
     assert "| training, s | – | 360 | 720 |" in shown
     assert "| 1,000 answers, EUR | – | – | 0.0013 |" in shown
     assert "- tools, step 120: the loss is 0.1; use more rows." in shown
@@ -29,7 +36,7 @@ def test_it_has_every_figure_with_n_and_interval(shown: str) -> None:
 
 
 def test_it_says_which_model_is_better_and_on_how_many_rows(shown: str) -> None:
-    assert "tools is better than chat on tools: better on 11 rows, worse on 1, of 13 (p = 0.0063)." in shown
+    assert "tools is better than chat on suite tools: better on 11 rows, worse on 1, of 13 (p = 0.0063)." in shown
     assert "### Won: tools against chat, tools (1 of 11)" in shown
     assert "### Lost: tools against chat, tools (1 of 1)" in shown
 
