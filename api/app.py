@@ -20,6 +20,7 @@ from api.openai.routes import jobs as openai_jobs
 from api.openai.routes import models as openai_models
 from api.routes import (
     artefacts,
+    audit,
     deployments,
     events,
     files,
@@ -39,18 +40,20 @@ from api.storage_meter import StorageMeter
 from core.access import Scope
 from core.key_ring import KeyRing
 from core.passthrough import Upstream
+from core.rate_limits import RateLimits
 from core.settings import get_settings
 
 DESCRIPTION = "Fine-tune a model on your own GPUs and serve it on an OpenAI-compatible endpoint."
 ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorBody, "description": "No API key, or a wrong one"},
     403: {"model": ErrorBody, "description": "A key that does not open this"},
+    429: {"model": ErrorBody, "description": "The requests of this minute are used up; `Retry-After` says until when"},
     422: {"model": ErrorBody, "description": "The request names a thing that is not possible"},
     500: {"model": ErrorBody, "description": "Unexpected; the log has the request id"},
 }
 ROUTES = {
     Scope.TRAIN: (preflights, jobs, files, events, results, scorecards, models, deployments, artefacts),
-    Scope.ADMIN: (keys, queues, storage),
+    Scope.ADMIN: (keys, queues, storage, audit),
     Scope.INFER: (inference,),
 }
 """What each scope opens; admin opens all of it."""
@@ -69,6 +72,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.scans, app.state.rings = CapacityLimiter(2), Rings()
     app.state.storage_meter = StorageMeter()
     app.state.gateway = Upstream(get_settings().inference_url, name="the inference gateway")
+    app.state.rates = RateLimits()
     app.state.keys = KeyRing(get_settings(), db.in_transaction)
     following = asyncio.create_task(app.state.keys.follow(), name="keys")
     # What start-up made stays; leaving it out of every collection halves p99.

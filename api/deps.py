@@ -7,13 +7,13 @@ from fastapi import Depends, Header, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.access import CallerDep
-from api.db import transaction
+from api.changes import changing
 from core.passthrough import Upstream
 
 
 async def open_session(caller: CallerDep) -> AsyncIterator[AsyncSession]:
-    """One transaction for the request, which sees what its caller may see."""
-    async with transaction(caller.within) as session:
+    """One transaction for the request, which sees what its caller may see, and is audited if it changes something."""
+    async with changing(caller, caller.within) as session:
         yield session
 
 

@@ -14,6 +14,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from api.access import Caller
+from api.changes import note_refusal
 from core.errors import Conflict, DatabaseUnavailable, InvalidRequest, NotAuthenticated, NotFound, ServiceError, joined
 
 OPENAI = "/v1"
@@ -35,6 +37,8 @@ def render(error: ServiceError, path: str = "") -> Response:
     headers = {}
     if isinstance(error, Conflict):
         headers["x-should-retry"] = "false"  # the OpenAI SDK would retry any 409
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(error.retry_after_s)
     if isinstance(error, NotAuthenticated):
         headers["www-authenticate"] = "Bearer"
     return Response(json.dumps(error.body()), status, headers, media_type="application/json")
@@ -51,6 +55,9 @@ def add_error_handlers(app: FastAPI) -> None:
 
 async def _service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
+    caller = getattr(request.state, "caller", None)
+    if isinstance(caller, Caller):
+        await note_refusal(caller, error)
     return render(error, request.url.path)
 
 

@@ -10,10 +10,10 @@ from api.db import first_row
 from api.schemas.jobs import JobView
 from core.errors import NotFound
 from core.health import Health, Step, verdict
-from core.models import Deployment, Event, Job, Key, Metric, Model, Run
+from core.models import AuditEntry, Deployment, Event, Job, Key, Metric, Model, Run
 from core.spec import StageSpec
 
-Row = TypeVar("Row", Model, Deployment, Key)
+Row = TypeVar("Row", Model, Deployment, Key, AuditEntry)
 
 
 async def get_job(session: AsyncSession, job_id: str) -> Job:

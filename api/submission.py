@@ -9,6 +9,7 @@ from api.access import Caller
 from api.admission import admit
 from api.db import first_row, transaction
 from api.doorbell import ring
+from api.quotas import check_job
 from core import jobs
 from core.ids import new_id
 from core.jobs import NewJob
@@ -38,8 +39,18 @@ async def submit(
     project = caller.project
     if idempotency_key is not None and (first := await earlier(idempotency_key, body_sha256, project)) is not None:
         return Submitted(first, is_new=False)
+    await check_job(request, caller)
     admitted = await admit(spec, request.app.state.scans, project)
-    new = NewJob(new_id("ftjob"), spec, admitted.plan, admitted.memory_bytes, project, idempotency_key, body_sha256)
+    new = NewJob(
+        new_id("ftjob"),
+        spec,
+        admitted.plan,
+        admitted.memory_bytes,
+        project,
+        idempotency_key,
+        body_sha256,
+        caller.change,
+    )
     row = await first_row(jobs.INSERT_JOB, new.parameters())
     if row is None:  # another request was faster, with the same key, or in deleting a file that the job reads
         async with transaction(project) as session:

@@ -10,9 +10,11 @@ from fastapi import Request
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
-from api.db import transaction
+from api.access import Caller
+from api.changes import changing
 from api.errors import BadHttpRequest
 from api.multipart import FileForm
+from api.quotas import check_files, check_upload
 from api.schemas.files import Purpose
 from core import disk, files
 from core.errors import BadData, BodyTooLarge, InvalidRequest, OutOfSpace, ServiceError
@@ -46,15 +48,16 @@ class Received(BaseModel):
     sha256: str
 
 
-async def upload(request: Request, scans: CapacityLimiter, project: str, idempotency_key: str | None) -> File:
+async def upload(request: Request, scans: CapacityLimiter, caller: Caller, idempotency_key: str | None) -> File:
     """The row of the file in the request's form."""
     _check_length(request.headers.get("content-length", ""))
+    await check_upload(request, caller)
     with Incoming(new_id("file")) as incoming:
         received = await _receive(request, incoming)
         form, found = await anyio.to_thread.run_sync(_check_rows, incoming, limiter=scans)
         new = NewFile(
             id=incoming.file_id,
-            project=project,
+            project=caller.project,
             purpose=received.purpose,
             filename=received.filename,
             size_bytes=incoming.size_bytes,
@@ -66,9 +69,12 @@ async def upload(request: Request, scans: CapacityLimiter, project: str, idempot
             body_sha256=digest(received),
         )
         # The row waits for the file, and the file for the row: only a crash in between leaves one for the sweep.
-        async with transaction(project) as session:
+        async with changing(caller, caller.project) as session:
             added = await session.run_sync(files.add, new)
             if added.is_new:
+                quotas = request.app.state.keys.quotas(caller.project)
+                await session.run_sync(check_files, caller.project, quotas)
+                caller.changed = incoming.file_id
                 await anyio.to_thread.run_sync(incoming.publish, added.twin)
         return added.file
 

@@ -24,11 +24,19 @@ def create(
     ] = None,
     project: Annotated[str | None, typer.Option(help="Whose it is; `default` by default.")] = None,
     all_projects: Annotated[bool, typer.Option("--all-projects", help="A key of all projects.")] = False,
+    requests_per_minute: Annotated[int | None, typer.Option(min=1, help="Of the api, and of the endpoint.")] = None,
+    tokens_per_minute: Annotated[int | None, typer.Option(min=1, help="Of prompts and answers together.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="It expires after so many days.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print it: it is shown this once."""
-    body: dict[str, Any] = {"name": name, "project": project, "all_projects": all_projects}
+    body: dict[str, Any] = {
+        "name": name,
+        "project": project,
+        "all_projects": all_projects,
+        "requests_per_minute": requests_per_minute,
+        "tokens_per_minute": tokens_per_minute,
+    }
     if scope:
         body["scopes"] = scope
     if days is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from cli import deployments, files, jobs, keys, preflight, scorecard
+from cli import audit, deployments, files, jobs, keys, preflight, scorecard
 from cli.client import Client
 from cli.example_data import make_example_data
 from cli.home import HomeLock
@@ -27,6 +27,7 @@ app = typer.Typer(
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(files.app, name="files")
 app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app)
 app.add_typer(deployments.app)
 app.add_typer(preflight.app)
 app.add_typer(scorecard.app)

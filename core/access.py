@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.errors import PermissionDenied
+from core.rate_limits import RateLimit
 
 
 class Scope(StrEnum):
@@ -32,6 +33,8 @@ class Grant:
     key_id: str | None = None
     expires_s: float = math.inf
     """Unix seconds."""
+    limits: tuple[RateLimit, ...] = ()
+    """Its own and its project's."""
 
     @property
     def label(self) -> str:

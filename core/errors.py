@@ -164,6 +164,18 @@ class TooManyRequests(ServiceError):
         self.retry_after_s = retry_after_s
 
 
+class RateLimited(TooManyRequests):
+    """A key, or its project, has used up its requests or tokens of this minute."""
+
+    code = "rate_limit_exceeded"
+
+
+class QuotaExceeded(ServiceError):
+    """A project has as much as it may have; the request succeeds once something of it is gone, or the quota raised."""
+
+    status, code = 403, "quota_exceeded"
+
+
 class TookTooLong(ServiceError):
     """The time limit of a request, its wait and its answer together."""
 

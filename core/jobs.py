@@ -13,7 +13,8 @@ from sqlalchemy import func, literal_column, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from core import files
+from core import audit, files
+from core.audit import Change
 from core.errors import Conflict, NotFound, StillStopping
 from core.events import add_event
 from core.idempotency import check_body
@@ -48,10 +49,14 @@ class NewJob:
     project: str
     idempotency_key: str | None
     body_sha256: str
+    change: Change | None = None
+    """What the audit log shall say."""
 
     def parameters(self) -> dict[str, Any]:
         """Of INSERT_JOB."""
+        entry = {} if self.change is None else audit.row(self.change, self.job_id)
         return {
+            **{f"audit_{column}": entry.get(column) for column in _AUDITED},
             "id": self.job_id,
             "project": self.project,
             "spec": self.spec.model_dump_json(),
@@ -82,6 +87,7 @@ class NewJob:
         )
 
 
+_AUDITED = ("id", "project", "key", "action", "outcome", "request_id", "address")
 INSERT_JOB: LiteralString = """
 WITH project AS (
     INSERT INTO projects (name) VALUES (%(project)s) ON CONFLICT DO NOTHING
@@ -102,6 +108,12 @@ WITH project AS (
     INSERT INTO job_inputs (job_id, file_id) SELECT made.id, input.id FROM made CROSS JOIN input
 ), event AS (
     INSERT INTO events (job_id, type, message) SELECT id, 'job.created', %(message)s FROM made
+), audited AS (
+    INSERT INTO audit (id, project, key, action, thing, outcome, request_id, address)
+    SELECT
+        %(audit_id)s, %(audit_project)s, %(audit_key)s, %(audit_action)s, made.id, %(audit_outcome)s,
+        %(audit_request_id)s, %(audit_address)s
+    FROM made WHERE CAST(%(audit_id)s AS text) IS NOT NULL
 )
 SELECT created_at FROM made
 """

@@ -8,7 +8,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Protocol, TypeVar
@@ -16,10 +17,12 @@ from typing import Protocol, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from core import keys
+from core import keys, projects
 from core.access import Grant, Scope
 from core.errors import NotAuthenticated
-from core.projects import DEFAULT
+from core.models import Project
+from core.projects import DEFAULT, Quotas
+from core.rate_limits import RateLimit
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -54,6 +57,11 @@ class KeyRing:
         self._used: dict[str, float] = {}
         self._written_s: dict[str, float] = {}
         self._is_away = False
+        self._quotas: dict[str, Quotas] = {}
+
+    def quotas(self, project: str) -> Quotas | None:
+        """What the project may have, if that is limited; as it was at the last look."""
+        return self._quotas.get(project)
 
     def find(self, authorization: bytes) -> Grant | None:
         """What the value of this Authorization header opens, as far as is known now."""
@@ -117,15 +125,25 @@ class KeyRing:
             if now_s >= self._written_s.get(one, -math.inf) + USED_WRITTEN_EVERY_S
         }
 
-        def look(session: Session) -> dict[bytes, Grant]:
+        def look(session: Session) -> tuple[dict[bytes, Grant], list[Project]]:
             keys.mark_used(session, {one: datetime.fromtimestamp(at, UTC) for one, at in due.items()})
-            return keys.open_grants(session)
+            return keys.open_grants(session), projects.every(session)
 
-        self._grants = self._fixed | await self._transactions(look)
+        stored, known = await self._transactions(look)
+        self._quotas = {one.name: quotas for one in known if (quotas := projects.quotas_of(one)) is not None}
+        rates = {one.name: rate for one in known if (rate := keys.rate_of(one)) is not None}
+        limited = {digest: _within(grant, rates) for digest, grant in self._fixed.items()}
+        self._grants = limited | stored
         for key_id, at in due.items():
             self._written_s[key_id] = now_s
             if self._used[key_id] == at:
                 del self._used[key_id]
+
+
+def _within(grant: Grant, rates: Mapping[str, RateLimit]) -> Grant:
+    """A key of the settings, which has no limit but its project's."""
+    rate = rates.get(grant.project or "")
+    return grant if rate is None else replace(grant, limits=(rate,))
 
 
 def _of_settings(settings: Settings) -> dict[str, Grant]:

@@ -15,7 +15,8 @@ from core import projects
 from core.access import Grant, Scope, unix_or_never
 from core.errors import NotFound
 from core.ids import new_id
-from core.models import Key
+from core.models import Key, Project
+from core.rate_limits import RateLimit
 
 BEGINS_WITH = "ts-"
 SHOWN = len(BEGINS_WITH) + 6
@@ -28,7 +29,14 @@ def new_secret() -> str:
 
 
 def create(
-    session: Session, name: str, scopes: Iterable[Scope], project: str | None, expires_at: datetime | None = None
+    session: Session,
+    name: str,
+    scopes: Iterable[Scope],
+    project: str | None,
+    expires_at: datetime | None = None,
+    *,
+    requests_per_minute: int | None = None,
+    tokens_per_minute: int | None = None,
 ) -> tuple[Key, str]:
     """A new key and its secret, which is nowhere else."""
     if project is not None:
@@ -42,6 +50,8 @@ def create(
         sha256=sha256(secret.encode()).hexdigest(),
         prefix=secret[:SHOWN],
         expires_at=expires_at,
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
     )
     session.add(key)
     session.flush()
@@ -69,18 +79,32 @@ def revoke(session: Session, key_id: str) -> Key:
 
 def open_grants(session: Session) -> dict[bytes, Grant]:
     """What every key opens that is neither revoked nor expired, by the SHA-256 of its secret."""
-    query = select(Key.sha256, Key.id, Key.name, Key.project, Key.scopes, Key.expires_at)
+    query = select(Key, Project).outerjoin(Project, Project.name == Key.project)
     query = query.where(Key.revoked_at.is_(None), or_(Key.expires_at.is_(None), Key.expires_at > func.now()))
     return {
-        bytes.fromhex(row.sha256): Grant(
-            name=row.name,
-            scopes=frozenset(map(Scope, row.scopes)),
-            project=row.project,
-            key_id=row.id,
-            expires_s=unix_or_never(row.expires_at),
+        bytes.fromhex(key.sha256): Grant(
+            name=key.name,
+            scopes=frozenset(map(Scope, key.scopes)),
+            project=key.project,
+            key_id=key.id,
+            expires_s=unix_or_never(key.expires_at),
+            limits=tuple(each for each in (_rate(key), None if project is None else rate_of(project)) if each),
         )
-        for row in session.execute(query)
+        for key, project in session.execute(query)
     }
+
+
+def _rate(key: Key) -> RateLimit | None:
+    return _limit(f"key {key.id}", key.requests_per_minute, key.tokens_per_minute)
+
+
+def rate_of(project: Project) -> RateLimit | None:
+    """What all keys of the project may ask for together, if that is limited."""
+    return _limit(f"project {project.name}", project.requests_per_minute, project.tokens_per_minute)
+
+
+def _limit(of: str, requests: int | None, tokens: int | None) -> RateLimit | None:
+    return None if requests is None and tokens is None else RateLimit(of, requests, tokens)
 
 
 def mark_used(session: Session, used: Mapping[str, datetime]) -> None:

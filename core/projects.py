@@ -5,6 +5,7 @@ A Session is a transaction that the caller commits.
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select
@@ -16,6 +17,21 @@ from core.models import Job, Project, Run
 from core.states import WORKING
 
 DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Quotas:
+    """What a project may have; None is no limit."""
+
+    max_queued: int | None
+    file_bytes: int | None
+    storage_bytes: int | None
+
+
+def quotas_of(project: Project) -> Quotas | None:
+    """The project's, if it has any."""
+    quotas = Quotas(project.max_queued, project.file_bytes, project.storage_bytes)
+    return None if quotas == Quotas(None, None, None) else quotas
 
 
 def ensure(session: Session, name: str) -> None:

@@ -18,6 +18,8 @@ REQUEST_ID_HEADER = b"x-request-id"
 PROJECT_HEADER = b"openai-project"
 _EVALUATION_HEADER = EVALUATION_HEADER.encode()
 LAST_WORD_S = 1.0
+OK = 200
+BYTES_PER_TOKEN = 4
 CLIENT_LEFT = 499
 _OF_OUR_ANSWER = frozenset({REQUEST_ID_HEADER, MODEL_HEADER, b"content-length"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -44,6 +46,8 @@ class Exchange:
         """Whether it says that it is an evaluation's; anybody can say so."""
         self.is_evaluation = False
         """Whether it is one, and no user's: the mark came with the admin key."""
+        self.rate_headers: Headers = []
+        """What is left of the limits of its key and project, if they have any."""
         self.passage: Passage | None = None
         """The way it went, once it was let through the gate."""
         self.status = 0
@@ -74,6 +78,17 @@ class Exchange:
             return None
         return (self.last_event_s - self.first_event_s) / (tokens - 1)
 
+    @property
+    def tokens_used(self) -> int:
+        """Of prompt and answer, as the answer tells them.  A stream that does not tell counts an event as a token, and
+        four bytes of its request; what vLLM was not asked costs nothing.
+        """
+        if self.tokens is not None:
+            return self.tokens.prompt + self.tokens.completion
+        if self.passage is None or not (self.is_stream or self.status == OK):
+            return 0
+        return max(0, self.events - 1) + self.call.body_bytes // BYTES_PER_TOKEN
+
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole answer, with our headers on it."""
         self.status = status
@@ -100,6 +115,7 @@ class Exchange:
     def _with_ours(self, headers: Headers) -> Headers:
         headers = [header for header in headers if header[0] not in _OF_OUR_ANSWER]
         headers.append((REQUEST_ID_HEADER, self.request_id))
+        headers += self.rate_headers
         if self.passage:
             headers.append((MODEL_HEADER, self.model_id.encode()))
         return headers

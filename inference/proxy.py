@@ -3,11 +3,12 @@
 import asyncio
 import logging
 
-from core.access import Scope
+from core.access import Grant, Scope
 from core.errors import NotServing, ServiceError, TookTooLong, UpstreamFailed
 from core.http_client import Answer, BrokenOff, HttpClient
 from core.key_ring import KeyRing
 from core.passthrough import did_not_answer, headers_to_send
+from core.rate_limits import RateLimits
 from core.settings import Settings
 from inference.answers import pass_on
 from inference.asked import Asked
@@ -31,6 +32,7 @@ class Completions:
         self._routes = routes
         self._metrics = metrics
         self._keys = keys
+        self._rates = RateLimits()
         self._admission = Admission(settings.max_requests)
         self._limits = Limits(settings.max_body_bytes, settings.max_answer_tokens, settings.max_choices)
         self._timeout_s = settings.request_timeout_s
@@ -40,11 +42,14 @@ class Completions:
     async def serve(self, call: Call) -> None:
         """Answer a request, whatever happens."""
         exchange = Exchange(call)
+        grant = None
         try:
             grant = await self._keys.grant(exchange.authorization)
             grant.require(Scope.INFER)
             project = grant.within(exchange.project)
             exchange.is_evaluation = exchange.is_marked and grant.opens(Scope.ADMIN) and grant.project is None
+            if grant.limits:
+                self._admit(exchange, grant)
             with self._admission, Attended(call, self._timeout_s):
                 body = await self._limits.read_body(call, exchange.declared_length)
                 await self._answer(exchange, Asked(body), project)
@@ -66,11 +71,20 @@ class Completions:
             await exchange.fail(ServiceError("the gateway failed: see its log"))
         finally:
             self._record(exchange)
+            if grant is not None and grant.limits:
+                self._rates.spend(grant.limits, exchange.tokens_used)
 
     def close(self) -> None:
         """Close the idle connections."""
         for client in self._clients.values():
             client.close()
+
+    def _admit(self, exchange: Exchange, grant: Grant) -> None:
+        """RateLimited when the minute's requests, or tokens, of the key or of its project are used up."""
+        try:
+            self._rates.admit(grant.limits)
+        finally:
+            exchange.rate_headers = self._rates.headers(grant.limits)
 
     async def _answer(self, exchange: Exchange, asked: Asked, project: str | None) -> None:
         self._limits.check(asked)

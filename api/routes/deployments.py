@@ -65,7 +65,9 @@ async def create_deployment(
     and the split.  Deployments are carried out one at a time, in the order of the requests.
     """
     view, is_new = await session.run_sync(_create, caller, body, idempotency_key)
-    if not is_new:
+    if is_new:
+        caller.changed = view.id
+    else:
         response.status_code = 200
     return view
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 
 from api.access import CallerDep
+from api.changes import changing
 from api.db import transaction
 from api.deps import AfterId, IdempotencyKey, Limit, SessionDep
 from api.schemas.errors import ErrorBody
@@ -52,7 +53,7 @@ REMOVALS: dict[int | str, dict[str, Any]] = {
 @router.post("", status_code=201, openapi_extra=FORM, responses=REFUSALS)
 async def create_file(request: Request, caller: CallerDep, idempotency_key: IdempotencyKey = None) -> FileView:
     """Upload a data set.  Every row is read before the answer; a file with a broken row is refused, and not kept."""
-    view = FileView.of(await upload(request, request.app.state.scans, caller.project, idempotency_key))
+    view = FileView.of(await upload(request, request.app.state.scans, caller, idempotency_key))
     log.info("file.created file_id=%s bytes=%d rows=%d", view.id, view.bytes, view.rows)
     return view
 
@@ -87,7 +88,7 @@ async def get_content(file_id: str, caller: CallerDep) -> FileResponse:
 @router.delete("/{file_id}", responses=REMOVALS)
 async def delete_file(file_id: str, caller: CallerDep) -> FileDeleted:
     """Delete a file for good.  Jobs that have ended keep their models, but cannot be tried again."""
-    async with transaction(caller.within) as session:
+    async with changing(caller, caller.within) as session:
         await session.run_sync(files.delete, file_id)
     await anyio.to_thread.run_sync(file_sweep.remove, file_id)
     log.info("file.deleted file_id=%s", file_id)

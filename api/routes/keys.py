@@ -21,7 +21,9 @@ router = APIRouter(prefix="/keys", tags=["keys"])
 @router.post("", status_code=201, responses={403: {"model": ErrorBody, "description": "A key of another project"}})
 async def create_key(body: KeyRequest, caller: CallerDep, session: SessionDep) -> NewKeyView:
     """Make a key.  Its secret is in the answer, and nowhere else: whoever loses it makes another key."""
-    return await session.run_sync(_create, caller, body)
+    made = await session.run_sync(_create, caller, body)
+    caller.changed = made.id
+    return made
 
 
 @router.get("")
@@ -46,7 +48,16 @@ def _create(session: Session, caller: Caller, body: KeyRequest) -> NewKeyView:
     if expires_at is not None and expires_at <= datetime.now(UTC):
         raise InvalidRequest(f"expires_at is {expires_at:%Y-%m-%d %H:%M} UTC, which is past", param="expires_at")
     project = _project(caller, body)
-    return NewKeyView.with_secret(*keys.create(session, body.name, body.scopes, project, expires_at))
+    made = keys.create(
+        session,
+        body.name,
+        body.scopes,
+        project,
+        expires_at,
+        requests_per_minute=body.requests_per_minute,
+        tokens_per_minute=body.tokens_per_minute,
+    )
+    return NewKeyView.with_secret(*made)
 
 
 def _project(caller: Caller, body: KeyRequest) -> str | None:

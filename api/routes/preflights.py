@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api import queries
 from api.access import CallerDep
 from api.admission import admit
+from api.changes import changing
 from api.db import first_row, transaction
 from api.deps import SessionDep
 from api.doorbell import ring_for_preflight
@@ -48,8 +49,9 @@ async def preflight_job(
 ) -> Response | PreflightView:
     """Find out what a job comes to, without making it.  One that cannot run is refused with all its problems."""
     await admit(spec, request.app.state.scans, caller.project)
-    async with transaction(caller.project) as session:
+    async with changing(caller, caller.project) as session:
         asked = await session.run_sync(lambda sync: preflights.ask(sync, spec, caller.project, supersedes))
+        caller.changed = asked.id
     # At once, not after the answer: it is waited for here.
     await ring_for_preflight()
     await _ended(asked.id, wait_s, request)

@@ -28,6 +28,7 @@ async def list_projects(session: SessionDep) -> Listing[ProjectView]:
 async def create_project(body: NewProject, caller: CallerDep, session: SessionDep) -> ProjectView:
     """Make a project.  Takes a key of all projects."""
     caller.grant.require_every_project()
+    caller.changed = body.name
     limits = body.model_dump(exclude_unset=True, exclude={"name"})
     return await session.run_sync(lambda sync: _view(sync, projects.create(sync, body.name, limits)))
 
@@ -63,4 +64,9 @@ def _view(session: Session, project: Project) -> ProjectView:
         max_running=project.max_running,
         gpu_hours=project.gpu_hours,
         used_gpu_hours=round(projects.used_s(session, project) / 3600, 4),
+        max_queued=project.max_queued,
+        file_bytes=project.file_bytes,
+        storage_bytes=project.storage_bytes,
+        requests_per_minute=project.requests_per_minute,
+        tokens_per_minute=project.tokens_per_minute,
     )

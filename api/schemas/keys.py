@@ -9,6 +9,8 @@ from core.access import Scope
 from core.models import Key
 from core.spec import Name
 
+PerMinute = Annotated[int | None, Field(ge=1, le=2**31 - 1)]
+
 
 class KeyRequest(BaseModel, extra="forbid"):
     """The body of `POST /keys`."""
@@ -25,6 +27,8 @@ class KeyRequest(BaseModel, extra="forbid"):
         None, description="whose key it is; that of the request when absent, and made if it is not there"
     )
     all_projects: bool = Field(False, description="a key of all projects; only such a key can make one")
+    requests_per_minute: PerMinute = Field(None, description="of the api, and of the gateway; no limit when absent")
+    tokens_per_minute: PerMinute = Field(None, description="of prompts and answers together, at the gateway")
     expires_at: int | None = Field(None, ge=0, le=2**33, description="Unix seconds; it does not expire when absent")
 
 
@@ -37,6 +41,8 @@ class KeyView(BaseModel):
     project: str | None = Field(description="null: it is a key of all projects")
     scopes: list[Scope]
     prefix: str = Field(description="how its secret begins")
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
     created_at: int
     expires_at: int | None
     last_used_at: int | None = Field(description="to the minute")
@@ -65,6 +71,8 @@ def _fields(key: Key) -> dict[str, object]:
         "project": key.project,
         "scopes": key.scopes,
         "prefix": key.prefix,
+        "requests_per_minute": key.requests_per_minute,
+        "tokens_per_minute": key.tokens_per_minute,
         "created_at": unix_seconds(key.created_at),
         **times,
     }

@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
+from api.schemas.keys import PerMinute
 from api.schemas.times import unix_seconds
 from core.memory import GIB
 from core.models import Worker
@@ -17,6 +18,11 @@ class ProjectChange(BaseModel, extra="forbid"):
     weight: float = Field(1.0, gt=0, le=1000, description="a project of weight 2 gets twice the workers of one of 1")
     max_running: int | None = Field(None, ge=0, description="jobs at once")
     gpu_hours: float | None = Field(None, ge=0, description="hours of workers in all; running jobs are paused there")
+    max_queued: int | None = Field(None, ge=0, le=2**31 - 1, description="queued jobs; a further one is refused")
+    file_bytes: int | None = Field(None, ge=0, le=2**62, description="uploaded files, equal ones counted once")
+    storage_bytes: int | None = Field(None, ge=0, le=2**62, description="files, and what jobs and models take up")
+    requests_per_minute: PerMinute = Field(None, description="of all its keys together, as for a key")
+    tokens_per_minute: PerMinute = Field(None, description="of all its keys together, as for a key")
 
 
 class NewProject(ProjectChange):
@@ -34,6 +40,11 @@ class ProjectView(BaseModel):
     max_running: int | None
     gpu_hours: float | None
     used_gpu_hours: float
+    max_queued: int | None
+    file_bytes: int | None
+    storage_bytes: int | None
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
 
 
 class WorkerView(BaseModel):

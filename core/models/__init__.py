@@ -1,5 +1,6 @@
 """The rows in Postgres: the truth about projects, keys, jobs, files, models, deployments and how well models do."""
 
+from core.models.audit import AuditEntry
 from core.models.base import Base
 from core.models.evaluation import Evaluation, EvaluationAnswer
 from core.models.files import File, JobInput
@@ -11,6 +12,7 @@ from core.models.serving import AliasOwner, Deployment, DeploymentKey, Model, Mo
 
 __all__ = [
     "AliasOwner",
+    "AuditEntry",
     "Base",
     "Deployment",
     "DeploymentKey",

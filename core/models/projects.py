@@ -18,6 +18,11 @@ class Project(Base):
     weight: Mapped[float] = mapped_column(server_default="1")
     max_running: Mapped[int | None] = mapped_column(Integer)
     gpu_hours: Mapped[float | None]
+    max_queued: Mapped[int | None] = mapped_column(Integer)
+    file_bytes: Mapped[int | None]
+    storage_bytes: Mapped[int | None]
+    requests_per_minute: Mapped[int | None] = mapped_column(Integer)
+    tokens_per_minute: Mapped[int | None] = mapped_column(Integer)
     used_s: Mapped[float] = mapped_column(server_default="0")
     last_claim_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

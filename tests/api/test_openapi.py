@@ -30,6 +30,7 @@ PATHS = {
     "/files/{file_id}": {"get", "delete"},
     "/files/{file_id}/content": {"get"},
     "/storage": {"get"},
+    "/audit": {"get"},
     "/keys": {"get", "post"},
     "/keys/{key_id}": {"get", "delete"},
     "/projects": {"get", "post"},

@@ -136,7 +136,8 @@ def test_workers_are_listed_with_what_they_have_and_do(client: httpx.Client) -> 
 
 def test_a_project_is_made_by_its_limits_which_are_lifted_one_by_one(client: httpx.Client) -> None:
     limits = {"weight": 2.0, "max_running": 3, "gpu_hours": 10.0}
-    expected = {"name": "a", "object": "project", **limits, "used_gpu_hours": 0}
+    quotas = ("max_queued", "file_bytes", "storage_bytes", "requests_per_minute", "tokens_per_minute")
+    expected = {"name": "a", "object": "project", **limits, "used_gpu_hours": 0, **dict.fromkeys(quotas)}
     assert client.patch("/projects/a", json=limits).json() == expected
     assert client.patch("/projects/a", json={"max_running": None}).json() == {**expected, "max_running": None}
     assert client.get("/projects/a").json() == {**expected, "max_running": None}

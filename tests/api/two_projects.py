@@ -42,11 +42,13 @@ class Tenant:
     deployment: str
     alias: str
     model_folder: Path
+    audit: str
 
     @property
     def marks(self) -> set[str]:
         """What in an answer tells that it is about this project's."""
         ids = {self.key, self.file, self.job, self.preflight, self.model, self.base, self.deployment, self.alias}
+        ids.add(self.audit)
         return {*ids, self.secret, f'"{self.project}"', f"secrets-of-{self.project}"}
 
 
@@ -65,13 +67,16 @@ def tenant(services: Services, admin: httpx.Client, base_model: Path, project: s
         file = uploaded(own, rows_of(20), f"secrets-of-{project}.jsonl")["id"]
         body = {**job_on(base_model, file), "metadata": {"of": f"secrets-of-{project}"}, "suffix": project}
         job = own.post("/jobs", json=body, headers={"Idempotency-Key": IDEMPOTENCY_KEY}).raise_for_status().json()["id"]
+        audit = own.get("/audit").json()["data"][0]["id"]
     preflight = _preflight(JobSpec.model_validate(body), project)
     folder = services.storage_path / "models" / job / STAGE
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     write_base_model(folder)
     model, base, deployment, alias = _run(job, project, folder)
-    return Tenant(project, key["secret"], key["id"], file, job, preflight, model, base, deployment, alias, folder)
+    return Tenant(
+        project, key["secret"], key["id"], file, job, preflight, model, base, deployment, alias, folder, audit
+    )
 
 
 def _preflight(spec: JobSpec, project: str) -> str:

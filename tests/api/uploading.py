@@ -20,10 +20,15 @@ def rows_of(count: int = 20, length: int = 1, **answer: Any) -> bytes:
 
 
 def post(
-    client: httpx.Client, content: bytes, filename: str = "train.jsonl", purpose: str = "fine-tune", **headers: str
+    client: httpx.Client,
+    content: bytes,
+    filename: str = "train.jsonl",
+    purpose: str = "fine-tune",
+    at: str = "/files",
+    **headers: str,
 ) -> httpx.Response:
     form = {"purpose": purpose}
-    return client.post("/files", files={"file": (filename, io.BytesIO(content))}, data=form, headers=headers)
+    return client.post(at, files={"file": (filename, io.BytesIO(content))}, data=form, headers=headers)
 
 
 def uploaded(client: httpx.Client, content: bytes, filename: str = "train.jsonl", **more: str) -> dict[str, Any]:

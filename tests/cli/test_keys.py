@@ -49,3 +49,13 @@ def test_people_are_shown_the_secret_once() -> None:
     assert shown[1].startswith("ts-")
     assert shown[1] not in command("list")
     assert "(all)" in command("list")
+
+
+def test_the_audit_log_tells_who_made_and_revoked_it() -> None:
+    key_id = json.loads(command("create", "ci", "--requests-per-minute", "5", "--json"))["id"]
+    command("revoke", key_id)
+    result = CliRunner().invoke(app, ["audit", "--thing", key_id, "--json"])
+    assert [entry["action"] for entry in json.loads(result.stdout)] == ["DELETE /keys/{key_id}", "POST /keys"]
+    shown = CliRunner().invoke(app, ["audit"]).stdout
+    assert key_id in shown
+    assert "TUNESMITH_ADMIN_KEY" in shown

@@ -6,6 +6,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Path
 
 from api.access import CallerDep
+from api.changes import changing
 from api.db import transaction
 from api.deps import SessionDep
 from api.openai import models
@@ -37,7 +38,7 @@ async def delete(model: Name, caller: CallerDep) -> ModelDeleted:
     async with transaction(caller.within) as session:
         await session.run_sync(deployments.get_model, model)
     # What needs the model is looked for everywhere: it may be served under a name of another project's.
-    async with transaction(None) as session:
+    async with changing(caller, None) as session:
         job_id = await session.run_sync(retention.remove, model)
     await anyio.to_thread.run_sync(retention.collect_now, job_id)
     return ModelDeleted(id=model)
