@@ -9,18 +9,10 @@ from core import evaluations, runs
 from core.db import transaction
 from core.errors import LeaseLost
 from core.models import Evaluation, EvaluationAnswer
+from tests.core.kept_answers import answer
 from tests.core.sessions import claim, new_job
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-def answer(row: int, **columns: Any) -> dict[str, Any]:
-    return {
-        "suite": "tools", "row": row, "key": f"key-{row}", "kind": "call", "expects_call": True, "name_ok": True,
-        "correct": True, "malformed": False, "stopped": True, "question": "Do it.", "tools": ["f"],
-        "expected": [{"name": "f", "arguments": {"x": [1]}, "optional": []}],
-        "answer": {"calls": [], "content": "", "finish_reason": "stop"}, "fault": None, **columns,
-    }  # fmt: skip
 
 
 def stored(stage: str) -> list[tuple[int, bool]]:

@@ -73,6 +73,25 @@ def test_whatever_decides_about_rows_is_part_of_the_key(tmp_path: Path, base: Pa
         assert not prepared(tmp_path, "second", base, data, **{change: value}).cached
 
 
+def test_what_the_models_are_measured_on_is_part_of_the_key(base: Path, data: Path) -> None:
+    rows = {"source": "rows.jsonl"}
+    (data / "held.jsonl").write_text(json.dumps(ROW) + "\n")
+    (data / "accepted.jsonl").write_text("{}\n")
+    suite = {"source": "held.jsonl", "format": "bfcl", "accepted": "accepted.jsonl"}
+
+    def key(**run: Any) -> str | None:
+        spec = {"job_id": "j", "stage": {"name": "chat", "data": rows}, "seed": 1, "model": "m", "model_name": "m"}
+        places = {"tokenizer": str(base), "data_root": str(data), "files_root": "f", "output": "o"}
+        return row_cache.key_of(StageRun.model_validate({**spec, **places, **run}))
+
+    keys = [key(), key(suites=[suite]), key(held_out_chat={"source": "held.jsonl"})]
+    keys += [key(held_out={"data": rows, "rows": count}) for count in (1, 2)]
+    (data / "accepted.jsonl").write_text('{"id": "a"}\n')
+    keys.append(key(suites=[suite]))
+    assert None not in keys
+    assert len(set(keys)) == 6
+
+
 @pytest.mark.parametrize("broken", ["rows.arrow", "prepare.json"])
 def test_an_entry_that_is_not_whole_is_not_used(tmp_path: Path, base: Path, data: Path, broken: str) -> None:
     prepared(tmp_path, "first", base, data)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from core import deployments, jobs, preflights, runs
 from core.db import transaction
 from core.errors import LeaseLost
-from core.models import Deployment, Evaluation, Event, Job, Model
+from core.models import Deployment, Evaluation, EvaluationAnswer, Event, Job, Model
 from core.parity import ParityRecord
 from core.preflight_report import Report
 from core.runs import Lease
@@ -22,6 +22,7 @@ from core.spec import JobSpec
 from core.states import DeploymentStatus, JobStatus
 from core.storage import model_location, resolve, stage_dir, write_json
 from tests.conftest import Services
+from tests.core.kept_answers import answer
 from tests.core.sessions import claim, new_model, read, status_of
 from tests.waiting import wait_until
 from tests.worker.conftest import TINY_BASE
@@ -98,6 +99,20 @@ def test_what_was_measured_is_neither_deployed_again_nor_said_to_be_left_out() -
     with transaction() as session:
         stored = {row.stage: row.scores for row in session.scalars(select(Evaluation))}
     assert stored == {stage: {"rows": 8, "steps": 1} for stage in ("base", *STAGES)}
+
+
+def test_the_answers_of_a_model_that_was_measured_are_stored_with_its_scores() -> None:
+    lease = claimed(spec_of())
+    leave_all(lease.job_id, measured=["base", *STAGES])
+    kept = [answer(0), answer(1, correct=False, fault="city is missing"), answer(0, suite="bfcl")]
+    lines = "".join(json.dumps(row) + "\n" for row in kept)
+    (stage_dir(lease.job_id, "chat") / "run-1" / "answers.jsonl").write_text(lines)
+    run_job(lease)
+    assert status_of(lease.job_id) == JobStatus.SUCCEEDED
+    with transaction() as session:
+        stored = session.scalars(select(EvaluationAnswer).order_by(EvaluationAnswer.suite, EvaluationAnswer.row))
+        found = [(row.stage, row.suite, row.row, row.fault) for row in stored]
+    assert found == [("chat", "bfcl", 0, None), ("chat", "tools", 0, None), ("chat", "tools", 1, "city is missing")]
 
 
 def test_a_model_that_was_live_and_is_replaced_does_not_come_back_to_be_measured() -> None:
