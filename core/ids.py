@@ -24,6 +24,11 @@ def model_name(base: str, project: str, suffix: str, job_id: str, stage: str) ->
     return ":".join(["ft", *map(_reduced, parts)])
 
 
+def base_in(model_id: str) -> str:
+    """The base in the public name of a tuned model."""
+    return model_id.split(":")[1]
+
+
 def base_model_id(base: str, digest: str) -> str:
     """The public name of a base model: `base:name:digest`, a path segment too."""
     return f"base:{_reduced(_last_part(base))}:{digest}"

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from core import row_cache, runs
 from core.deployments import register_base, register_model
 from core.file_store import files_root
-from core.ids import model_name
+from core.ids import base_in, model_name
+from core.job_files import models_root
 from core.machine import has_gpu
 from core.memory import GIB
 from core.parity import ParityRecord
@@ -33,13 +34,21 @@ class Artefacts:
         self.base_path = Path(spec.base_model).resolve()
 
     @cached_property
+    def base_name(self) -> str:
+        """What public names call the base: a model that was tuned here goes by the name of its own base."""
+        manifest = self.base_path / "manifest.json"
+        if self.base_path.is_relative_to(models_root().resolve()) and manifest.exists():
+            return base_in(read_json(manifest)["model"])
+        return self.spec.base_model
+
+    @cached_property
     def base_id(self) -> str:
         """Public id of the base model; `base_path` must have it by now."""
-        return base_id(self.spec.base_model, self.base_path)
+        return base_id(self.base_name, self.base_path)
 
     def model_name(self, stage: StageSpec) -> str:
         """Public name of the stage's merged model."""
-        return model_name(self.spec.base_model, self.project, self.spec.suffix, self.job_id, stage.name)
+        return model_name(self.base_name, self.project, self.spec.suffix, self.job_id, stage.name)
 
     def adjusted(self, stage: StageSpec) -> StageSpec:
         """The stage as it is run: with smaller micro-batches where an earlier run was out of memory."""
