@@ -4,12 +4,11 @@ The two come from tables of their own; a place in the list is a moment and the e
 """
 
 import re
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field
-from sqlalchemy import select
+from sqlalchemy import collate, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.schemas.times import unix_seconds
@@ -77,30 +76,25 @@ class _Place(NamedTuple):
     number: int
 
 
+_STAGE = collate(Metric.stage, "C")
+"""In the order in which Python has it."""
+
+
 async def newest_events(session: AsyncSession, job: Job, after: str | None, limit: int) -> list[JobEvent]:
     """Up to `limit` entries, the newest first, behind the entry `after`."""
     events = select(Event).where(Event.job_id == job.id).order_by(Event.created_at.desc(), Event.id.desc())
-    steps = select(Metric).where(Metric.job_id == job.id).order_by(Metric.at.desc(), Metric.stage.desc())
-    steps = steps.order_by(Metric.step.desc())
-    behind = None
+    steps = select(Metric).where(Metric.job_id == job.id)
+    steps = steps.order_by(Metric.at.desc(), _STAGE.desc(), Metric.step.desc())
     if after is not None:
-        behind = _place(await _entry(session, job.id, after))
-        events = events.where(Event.created_at <= behind.at)
-        steps = steps.where(Metric.at <= behind.at)
-    # Entries of the very moment of `after` are read again, to be left out below: they are few, never a page of them.
-    extra = _SAME_MOMENT if after is not None else 0
-    found: list[Event | Metric] = [*await session.scalars(events.limit(limit + extra))]
-    found += await session.scalars(steps.limit(limit + extra))
-    return _shown(found, behind, job)[:limit]
-
-
-_SAME_MOMENT = 100
-
-
-def _shown(found: Sequence[Event | Metric], behind: _Place | None, job: Job) -> list[JobEvent]:
-    kept = [entry for entry in found if behind is None or _place(entry) < behind]
-    kept.sort(key=_place, reverse=True)
-    return [JobEvent.of_event(one) if isinstance(one, Event) else JobEvent.of_metric(one, job) for one in kept]
+        last = _place(await _entry(session, job.id, after))
+        is_earlier_step = tuple_(Metric.at, _STAGE, Metric.step) < tuple_(last.at, last.stage, last.number)
+        is_earlier_event = tuple_(Event.created_at, Event.id) < tuple_(last.at, last.number)
+        events = events.where(Event.created_at <= last.at if last.is_step else is_earlier_event)
+        steps = steps.where(is_earlier_step if last.is_step else Metric.at < last.at)
+    found: list[Event | Metric] = [*await session.scalars(events.limit(limit))]
+    found += await session.scalars(steps.limit(limit))
+    newest = sorted(found, key=_place, reverse=True)[:limit]
+    return [JobEvent.of_event(one) if isinstance(one, Event) else JobEvent.of_metric(one, job) for one in newest]
 
 
 def _place(entry: Event | Metric) -> _Place:
