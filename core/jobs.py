@@ -161,15 +161,20 @@ _METADATA = literal_column("(jobs.spec -> 'metadata')", JSONB)
 
 
 def page(
-    session: Session, *, after: str | None, limit: int, status: JobStatus | None, metadata: dict[str, str]
+    session: Session, *, after: str | None, limit: int, status: JobStatus | None, metadata: dict[str, str] | None
 ) -> list[Job]:
-    """Up to `limit + 1` jobs, newest first, starting behind job `after` (one more tells that there is more)."""
+    """Up to `limit + 1` jobs, newest first, starting behind job `after` (one more tells that there is more).
+
+    They carry the `metadata`; with None those that carry nothing are meant.
+    """
     query = select(Job).order_by(Job.seq.desc()).limit(limit + 1)
     if after is not None:
         query = query.where(Job.seq < get(session, after).seq)
     if status is not None:
         query = query.where(Job.status == status)
-    if metadata:
+    if metadata is None:
+        query = query.where(_METADATA == {})
+    elif metadata:
         query = query.where(_METADATA.contains(metadata))
     return list(session.scalars(query))
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import anyio.to_thread
 from anyio import CapacityLimiter
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.db import transaction
@@ -18,28 +18,22 @@ from core.errors import InvalidRequest
 from core.file_store import files_root, stored_path
 from core.models import File
 from core.rows import offers_tools
-from core.spec import FILE_ID, SUFFIX_LENGTH, JobSpec, MetadataKey, MetadataValue
+from core.spec import FILE_ID, SUFFIX_LENGTH, JobSpec, MetadataKey, MetadataValue, Spec
 
 
-class Supervised(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class Supervised(Spec):
     hyperparameters: Hyperparameters | None = None
 
 
-class Method(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class Method(Spec):
     type: Literal["supervised", "dpo", "reinforcement"] = Field(description="`supervised`; the others are refused")
     supervised: Supervised | None = None
     dpo: dict[str, Any] | None = None
     reinforcement: dict[str, Any] | None = None
 
 
-class CreateJob(BaseModel):
+class CreateJob(Spec):
     """As OpenAI documents it; `tunesmith` is what the SDK sends for `extra_body={"tunesmith": {…}}`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(
         min_length=1,

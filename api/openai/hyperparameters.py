@@ -8,9 +8,9 @@ rate is the recipe's.  Where the rows are not counted yet (a data set of the hub
 import math
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
-from core.spec import StageSpec
+from core.spec import Spec, StageSpec
 
 RECIPE_EPOCHS, RECIPE_BATCH, RECIPE_WARMUP_STEPS = 1, 16, 100
 RECIPE_LEARNING_RATE: float = StageSpec.model_fields["learning_rate"].default
@@ -32,10 +32,8 @@ def _or_auto(**number: Any) -> tuple[BeforeValidator, WithJsonSchema]:
     return BeforeValidator(_number_or_auto), WithJsonSchema(schema)
 
 
-class Hyperparameters(BaseModel):
+class Hyperparameters(Spec):
     """As asked for; None stands for `auto`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     n_epochs: Annotated[int | None, Field(ge=1, le=50), *_or_auto(type="integer", minimum=1, maximum=50)] = None
     batch_size: Annotated[int | None, Field(ge=1, le=256), *_or_auto(type="integer", minimum=1, maximum=256)] = None

@@ -154,6 +154,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"training_file": "file-none"}, "training_file", "there is no such file"),
     ({"validation_file": "file-none"}, "validation_file", "there is no such file"),
     ({"model": "gpt-4o-mini"}, "model", "model 'gpt-4o-mini' is not known here: give a model of the hub"),
+    ({"model": "ft:\0"}, "model", "holds a NUL character"),
+    ({"metadata": {"k": "\0"}}, "metadata", "holds a NUL character"),
     ({"model": "ft:gone"}, "model", "is not known here"),
     ({"hyperparameters": {"n_epochs": 0}}, "hyperparameters.n_epochs", "greater than or equal to 1"),
     ({"hyperparameters": {"batch_size": 257}}, "hyperparameters.batch_size", "less than or equal to 256"),
@@ -262,6 +264,8 @@ def test_jobs_are_listed_page_by_page_and_by_metadata(sdk: Sdk, file_id: str) ->
     assert [job.id for job in sdk.all(jobs.list(after=ids[2]))] == [ids[1], ids[0]]
     assert [job.id for job in sdk.all(jobs.list(metadata={"n": "1"}))] == [ids[3], ids[1]]
     assert sdk.all(jobs.list(metadata={"n": "2"})) == []
+    bare = create(sdk, file_id).id
+    assert [job.id for job in sdk.all(jobs.list(extra_query={"metadata": "null"}))] == [bare]
 
 
 def test_a_queued_job_is_paused_resumed_and_cancelled_each_twice(sdk: Sdk, file_id: str) -> None:
