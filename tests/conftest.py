@@ -20,6 +20,7 @@ ADMIN_KEY = "test-admin-key"
 LONGEST_FIRST = (
     "tests/e2e/test_demo.py",
     "tests/e2e/test_jobs.py",
+    "tests/e2e/test_openai.py",
     "tests/cli/test_up.py",
     "tests/inference/test_adapters.py",
     "tests/inference/test_gateway.py",
