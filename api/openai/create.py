@@ -134,7 +134,7 @@ async def _evaluation(body: CreateJob, validation: File | None, scans: CapacityL
     wanted = body.tunesmith.evaluation.model_dump(exclude_unset=True)
     if body.validation_file is None:
         return wanted
-    if wanted.get("chat") or wanted.get("tools"):
+    if any(wanted.get(name) for name in ("chat", "tools", "hold_out_rows")):
         raise InvalidRequest(
             "validation_file and tunesmith.evaluation both say what to measure on: leave one of them out",
             param="validation_file",
