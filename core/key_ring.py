@@ -126,8 +126,10 @@ class KeyRing:
         }
 
         def look(session: Session) -> tuple[dict[bytes, Grant], list[Project]]:
+            # Projects before keys, as everybody takes these tables: the other way round two could wait for each other.
+            known, stored = projects.every(session), keys.open_grants(session)
             keys.mark_used(session, {one: datetime.fromtimestamp(at, UTC) for one, at in due.items()})
-            return keys.open_grants(session), projects.every(session)
+            return stored, known
 
         stored, known = await self._transactions(look)
         self._quotas = {one.name: quotas for one in known if (quotas := projects.quotas_of(one)) is not None}
