@@ -15,7 +15,7 @@ from api.openai.create import CreateJob
 from api.openai.hyperparameters import Hyperparameters
 from api.openai.job_view import FineTuningJob, Status
 from api.schemas.deployments import DeploymentRequest, DeploymentView
-from core.answers import Verdict
+from core import answers
 from core.cost import JobCost
 from core.errors import JobRefused
 from core.health import Health
@@ -55,7 +55,7 @@ def test_the_pictures_are_as_the_code_draws_them() -> None:
 def test_every_field_of_a_scorecard_is_explained() -> None:
     page = (ROOT / "docs" / "scorecard.md").read_text(encoding="utf-8")
     explained = set(re.findall(r"`([a-z0-9_]+)`", page))
-    values = {*get_args(Verdict), *get_args(Reason), *get_args(Difference)}
+    values = {*get_args(answers.Verdict), *get_args(Reason), *get_args(Difference)}
     assert fields_of(Scorecard) - fields_of(Health) - fields_of(JobCost) | values <= explained | {"object"}
 
 
