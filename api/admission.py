@@ -3,7 +3,7 @@
 All problems are told at once.  Files are read in a thread, two at a time, so a large data set holds up nobody else.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from api.suite_admission import held_out_problems, suite_problems
 from core import files
 from core.architecture import Architecture
 from core.errors import BadData, ServiceError, joined
+from core.judge_url import check_judge
 from core.memory import needed_bytes
 from core.models import File, Model
 from core.rows import RowScan, scan
@@ -41,8 +42,9 @@ async def admit(spec: JobSpec, scans: CapacityLimiter, project: str) -> Admissio
 
     It can name the files of its project, and of the models in the storage those of its project.
     """
+    problems = await _judge_problems(spec)
     if not spec.base_is_path and all(data.is_on_hub for data in spec.sources()):
-        return _admit(spec, {})  # reads nothing, and going to a thread and back takes longer than that
+        return _admit(spec, {}, problems)  # reads nothing, and going to a thread and back takes longer than that
     uploaded: dict[str, File] = {}
     is_hidden = False
     places = in_storage(spec)
@@ -50,15 +52,29 @@ async def admit(spec: JobSpec, scans: CapacityLimiter, project: str) -> Admissio
         async with transaction(project) as session:
             uploaded = await session.run_sync(files.of_spec, spec)
             is_hidden = bool(places) and not await session.scalar(_model_at(places))
-    return await anyio.to_thread.run_sync(_admit, spec, uploaded, is_hidden, limiter=scans)
+    return await anyio.to_thread.run_sync(_admit, spec, uploaded, problems, is_hidden, limiter=scans)
 
 
 def _model_at(places: list[str]) -> Select[str]:
     return select(Model.id).where(Model.location.in_(places), Model.removed_at.is_(None)).limit(1)
 
 
-def _admit(spec: JobSpec, uploaded: Mapping[str, File], base_is_hidden: bool = False) -> Admission:
-    problems: list[ServiceError] = []
+async def _judge_problems(spec: JobSpec) -> list[ServiceError]:
+    """Why a worker must not, or could not, ask the judge that the job names."""
+    if spec.evaluation.judge is None:
+        return []
+    try:
+        await check_judge(spec.evaluation.judge)
+    except ServiceError as error:
+        return [error]
+    return []
+
+
+def _admit(
+    spec: JobSpec, uploaded: Mapping[str, File], known: Sequence[ServiceError], base_is_hidden: bool = False
+) -> Admission:
+    """`known` are the problems that were found before."""
+    problems = list(known)
     architecture: Architecture | None = None
     try:
         if base_is_hidden:

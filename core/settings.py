@@ -92,6 +92,11 @@ class Settings(BaseSettings):
     gpu_hour_price: float | None = Field(None, ge=0, description="of one GPU for one hour, for estimates of cost")
     currency: str = Field("USD", description="of `gpu_hour_price`, as it is shown")
 
+    # The judge of chat answers, which a job may ask for.
+    judge_url: str | None = Field(None, description="OpenAI-compatible base URL of the judge, where a job names none")
+    judge_api_key: SecretStr | None = Field(None, description="bearer key for `judge_url`; never sent anywhere else")
+    judge_private: bool = Field(False, description="a job may name a judge at an address that is not public")
+
     # The gateway and its vLLM.  The names vLLM users know are kept.
     inference_host: str = "127.0.0.1"
     inference_port: int = 8001

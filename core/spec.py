@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
@@ -170,6 +171,33 @@ class StageSpec(Spec):
         return total if self.max_steps is None else min(total, self.max_steps)
 
 
+class JudgeSpec(Spec):
+    """A model that compares the chat answers of each new model with those of the one before, in both orders."""
+
+    base_url: str | None = Field(
+        None, max_length=500, description="of an OpenAI-compatible endpoint, with /v1; TUNESMITH_JUDGE_URL when absent"
+    )
+    model: str = Field(min_length=1, max_length=200, description="as that endpoint calls it")
+    rows: int = Field(50, ge=1, le=2000, description="held-out chat rows whose answers it compares, from the first on")
+    max_tokens: int = Field(16, ge=1, le=16_384, description="of its reply; one that thinks first needs more")
+
+    @field_validator("base_url")
+    @classmethod
+    def _url_is_plain(cls, value: str | None) -> str | None:
+        if value is None:
+            return value
+        try:
+            url = urlsplit(value)
+            is_sound = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+        except ValueError:
+            is_sound = False
+        if not is_sound:
+            raise ValueError("is no http:// or https:// URL: give the one that the OpenAI SDK would take as base_url")
+        if "@" in url.netloc or url.query or url.fragment:
+            raise ValueError("holds a password or a query: a spec is no place for a key; set TUNESMITH_JUDGE_API_KEY")
+        return value
+
+
 class EvaluationSpec(Spec):
     """What each model of the job is measured on, through the served endpoint."""
 
@@ -186,8 +214,16 @@ class EvaluationSpec(Spec):
         default_factory=dict, max_length=16, description="further suites, each scored on its own"
     )
     chat: DatasetSpec | None = Field(None, description="held-out chat rows, for the loss and the stop rate")
+    judge: JudgeSpec | None = Field(None, description="compares chat answers; never needed, and never fails a job")
+    speed: bool = Field(True, description="measure how fast the model is served: a few seconds")
     max_tokens: int = Field(192, ge=1, le=8192, description="longest answer; one that reaches it did not stop")
     concurrency: int = Field(16, ge=1, le=256)
+
+    @model_validator(mode="after")
+    def _judge_has_answers(self) -> "EvaluationSpec":
+        if self.judge is not None and self.chat is None:
+            raise ValueError("judge compares the answers to held-out chat rows: give `chat` too, or leave it out")
+        return self
 
     @model_validator(mode="after")
     def _suites_have_names_of_their_own(self) -> "EvaluationSpec":

@@ -23,8 +23,8 @@ ALLOWED: dict[str, set[str]] = {
     "core/passthrough.py": SHARED | {"starlette"},
     "api": SHARED | WEB | {"core", "python_multipart"},
     "worker": SHARED | {"core", "openai"},
-    # Jinja, whose errors are those of a model's chat template.
-    "worker/stages": SHARED | {"core", "jinja2"} | TRAINING,
+    # Jinja, whose errors are those of a model's chat template, and httpx2, in which the OpenAI SDK takes connections.
+    "worker/stages": SHARED | {"core", "httpx2", "jinja2"} | TRAINING,
     "inference": SHARED | WEB | {"core", "prometheus_client"},
     # uvicorn's own connection, parsed as uvicorn parses it.
     "inference/connection.py": SHARED | WEB | {"core", "httptools"},

@@ -17,10 +17,11 @@ from core.parity import ParityRecord
 from core.projects import DEFAULT
 from core.settings import get_settings
 from core.spec import JobSpec, StageSpec
-from core.storage import model_location, read_json, resolve
+from core.storage import model_location, read_json, resolve, stage_dir
 from worker.base_model import base_id
-from worker.stages.evaluate_run import EvaluationRun
+from worker.stages.evaluate_run import CHAT_ROWS, EarlierModel, EvaluationRun
 from worker.stages.run_dir import StageRun
+from worker.stages.takeover import current
 
 
 class Artefacts:
@@ -78,7 +79,16 @@ class Artefacts:
             memory_limit_bytes=_host_memory_limit(),
         )
 
-    def evaluation_run(self, model_id: str) -> EvaluationRun:
+    def measured_before(self, stage: str) -> EarlierModel | None:
+        """The last model that the job measured before `stage`, where its chat was measured."""
+        names = ["base", *(each.name for each in self.spec.stages)]
+        for name in reversed(names[: names.index(stage)]):
+            folder = current(stage_dir(self.job_id, name))
+            if folder is not None and (folder / CHAT_ROWS).exists():
+                return EarlierModel(stage=name, folder=str(folder))
+        return None
+
+    def evaluation_run(self, stage: str, model_id: str) -> EvaluationRun:
         """`evaluation.json` for a model that is live."""
         settings, wanted = get_settings(), self.spec.evaluation
         return EvaluationRun(
@@ -90,6 +100,9 @@ class Artefacts:
             held_out=self.spec.held_out,
             suites=wanted.named_suites(),
             chat=wanted.chat,
+            before=self.measured_before(stage),
+            judge=wanted.judge,
+            speed=wanted.speed,
             max_tokens=wanted.max_tokens,
             concurrency=wanted.concurrency,
         )

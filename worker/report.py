@@ -73,6 +73,10 @@ class Reporter:
                 )
             case "canary.skipped":
                 self.event("canary.skipped", f"{stage} is deployed without a canary: {event['why']}", {"stage": stage})
+            case "judge.failed":
+                self.event("evaluation.judge_failed", f"{stage} is not judged: {event['why']}", {"stage": stage})
+            case "speed.skipped":
+                self.event("evaluation.speed_skipped", f"{stage} has no speed: {event['why']}", {"stage": stage})
             case "checkpoint":
                 self.keeper.write(lambda session: runs.record_checkpoint(session, self.lease, stage, event["step"]))
             case "train_begin" if event["step"]:

@@ -245,7 +245,8 @@ class JobRun:
     def _evaluate(self, stage: str, model_id: str) -> None:
         self._move(JobStatus.EVALUATING, stage)
         folder = self._folder(stage)
-        write_json(folder / "evaluation.json", self.artefacts.evaluation_run(model_id).model_dump(mode="json"))
+        run = self.artefacts.evaluation_run(stage, model_id)
+        write_json(folder / "evaluation.json", run.model_dump(mode="json"))
         scores = self._run("evaluate", folder, stage, {"OPENAI_API_KEY": get_settings().require_admin_key()})
         self._store_scores(stage, model_id, scores)
         self.reporter.event("evaluation.done", f"Measured {stage}", {"stage": stage})

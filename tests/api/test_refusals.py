@@ -92,6 +92,24 @@ def test_a_data_set_that_is_not_there(refusal: Refusal, services: Services, base
     assert refusal.of(job_on(base_model, source))["param"] == "stages[0].data.source"
 
 
+def judged_by(base_model: Path, rows: str, chat: str, **judge: Any) -> Json:
+    evaluation = {"chat": {"source": chat}, "judge": {"model": "large", **judge}}
+    return {**job_on(base_model, rows), "evaluation": evaluation}
+
+
+def test_a_judge_within_the_network_is_refused_with_all_other_problems(
+    refusal: Refusal, base_model: Path, rows: str
+) -> None:
+    error = refusal.of(judged_by(base_model, rows, "absent.jsonl", base_url="http://localhost:8002/v1"))
+    assert (error["code"], error["param"]) == ("judge_not_public", "evaluation.judge.base_url")
+    assert "TUNESMITH_JUDGE_PRIVATE" in error["message"]
+    assert [problem["param"] for problem in error["problems"]] == [error["param"], "evaluation.chat.source"]
+
+
+def test_a_judge_that_nobody_has_named(refusal: Refusal, base_model: Path, rows: str) -> None:
+    assert "set TUNESMITH_JUDGE_URL" in refusal.of(judged_by(base_model, rows, rows))["message"]
+
+
 def test_a_further_evaluation_set_that_is_not_there(refusal: Refusal, base_model: Path, rows: str) -> None:
     body = {**job_on(base_model, rows), "evaluation": {"suites": {"hard": {"source": "absent.jsonl"}}}}
     assert refusal.of(body)["param"] == "evaluation.suites.hard.source"

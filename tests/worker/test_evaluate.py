@@ -46,6 +46,7 @@ def evaluation(folder: Path, running: Gateway, data_root: Path, **spec: Any) -> 
         files_root=str(data_root / "files"),
         suites=wanted.named_suites(),
         chat=wanted.chat,
+        speed=False,
         max_tokens=wanted.max_tokens,
         concurrency=wanted.concurrency,
     )

@@ -1,4 +1,4 @@
-"""What a run tells of a training's health: once, while it runs and at its end, whichever run sees it."""
+"""What a run tells of a training's health: once, while it runs and at its end; and what an evaluation does without."""
 
 from typing import Any
 
@@ -73,3 +73,18 @@ def test_a_healthy_training_is_told_at_its_end_only() -> None:
     assert event.message == (
         "The training of chat was healthy: the probability of the correct token went from 9% to 80%"
     )
+
+
+@pytest.mark.parametrize(
+    ("type_", "message"),
+    [
+        ("judge.failed", "tools is not judged: it is gone"),
+        ("speed.skipped", "tools has no speed: it is gone"),
+    ],
+)
+def test_what_an_evaluation_does_without_is_told(type_: str, message: str) -> None:
+    job_id = new_job()
+    Reporter(LeaseKeeper(claim()), []).for_program("tools", "evaluate")([{"type": type_, "why": "it is gone"}])
+    with transaction() as session:
+        query = select(Event.type, Event.message).where(Event.job_id == job_id, Event.type.like("evaluation.%"))
+        assert session.execute(query).all() == [(f"evaluation.{type_.replace('.', '_')}", message)]

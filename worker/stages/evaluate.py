@@ -10,23 +10,21 @@ if __name__ == "__main__":
 
 import asyncio
 import json
-import math
 from typing import Any
 
 from openai import APIError, BadRequestError
 
 from core.errors import BadData
-from core.significance import rate
 from core.storage import read_json, write_atomically
 from worker.stages.answer_log import AnswerLog
+from worker.stages.chat_evaluation import evaluate_chat
 from worker.stages.endpoint import Endpoint, in_order
 from worker.stages.evaluate_run import EvaluationRun
 from worker.stages.grading import Graded
-from worker.stages.render import load_tokenizer, tokenize
 from worker.stages.run_dir import Exit, RunDir, StageFailure, run_program
 from worker.stages.scores import summarise
 from worker.stages.seven_tools import measure_prompts
-from worker.stages.sources import source_rows
+from worker.stages.speed import evaluate_speed
 from worker.stages.suites import Suite, graded_rows, kept_rows, load_suites
 
 VERSION = 2
@@ -65,8 +63,8 @@ async def measure(endpoint: Endpoint, spec: EvaluationRun) -> tuple[dict[str, An
         "headline": suites[0].name if suites else None,
         "suites": measured,
         "prompts": await measure_prompts(endpoint),
-        "chat": await _measure_chat(endpoint, spec),
-        "speed": None,
+        "chat": await evaluate_chat(endpoint, spec),
+        "speed": await evaluate_speed(endpoint, spec),
     }
     return {**scores, "evaluate_s": round(endpoint.log.spent_s, 1)}, kept
 
@@ -75,25 +73,6 @@ async def _measure_suite(endpoint: Endpoint, suite: Suite) -> tuple[list[Graded]
     answers = await in_order([endpoint.ask(question.messages, question.tools) for question in suite.questions])
     graded = graded_rows(suite, answers)
     return graded, kept_rows(suite, answers, graded)
-
-
-async def _measure_chat(endpoint: Endpoint, spec: EvaluationRun) -> dict[str, Any] | None:
-    """Held-out loss and stop rate; null where the job names no chat rows."""
-    if spec.chat is None:
-        return None
-    rows = list(source_rows(spec.chat, spec))
-    endpoint.total += 2 * len(rows)
-    answers = await in_order([endpoint.ask(row.messages[:-1], row.tools) for row in rows])
-    tokenizer = load_tokenizer(spec.tokenizer)
-    tokenized = [tokenize(tokenizer, row) for row in rows]
-    losses = await in_order([endpoint.loss(each.input_ids, each.labels) for each in tokenized])
-    tokens = sum(count for _, count in losses)
-    loss = sum(nats for nats, _ in losses) / tokens
-    return {
-        "rows": len(rows),
-        "loss": {"value": round(loss, 4), "perplexity": round(math.exp(loss), 3), "tokens": tokens},
-        "stop_rate": rate(answer.stopped for answer in answers),
-    }
 
 
 if __name__ == "__main__":

@@ -1,6 +1,16 @@
 """`evaluation.json`: what `worker.stages.evaluate` measures, and where."""
 
-from core.spec import DatasetSpec, HeldOut, Spec, SuiteSpec
+from core.spec import DatasetSpec, HeldOut, JudgeSpec, Spec, SuiteSpec
+
+CHAT_ROWS = "chat_rows.jsonl"
+"""What a model answered to each held-out chat row, in the run directory of its stage."""
+
+
+class EarlierModel(Spec):
+    """The model that the job measured before, and the run directory with its chat rows."""
+
+    stage: str
+    folder: str
 
 
 class EvaluationRun(Spec):
@@ -17,5 +27,9 @@ class EvaluationRun(Spec):
     suites: dict[str, SuiteSpec]
     """By name; the first one's figures are the headline."""
     chat: DatasetSpec | None
+    before: EarlierModel | None = None
+    """What the model's chat is compared with."""
+    judge: JudgeSpec | None = None
+    speed: bool = True
     max_tokens: int
     concurrency: int
