@@ -133,9 +133,9 @@ def _scanned(source: Source, param: str, uploaded: Mapping[str, File]) -> RowSca
     if file is not None:
         files.check_is_data(file, param)
     is_whole = join_rows == 1 and data.rows is None and not held_out
+    path = path_of(data, param, uploaded)
     if file is not None and is_whole and data.format in ("auto", file.format):
         return RowScan(rows=file.rows, trainable=file.trainable_rows)  # as it was found when it was uploaded
-    path = path_of(data, param, uploaded)
     return None if path is None else _scan(path, source, param)
 
 

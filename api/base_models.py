@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.architecture import Architecture, from_config, of_hub_name
+from core.base_model import check_base_id
 from core.errors import InvalidRequest, UnknownBaseModel
 from core.settings import get_settings
 from core.spec import JobSpec
@@ -18,7 +19,8 @@ HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 def check_base_model(spec: JobSpec) -> Architecture | None:
     """The model's sizes, as far as they are known.
 
-    Raises UnknownBaseModel when it cannot be trained, InvalidRequest when a stage's sequences are too long for it.
+    Raises UnknownBaseModel when it cannot be trained, DataChanged when it is not the one that the spec pins,
+    InvalidRequest when a stage's sequences are too long for it.
     """
     name = spec.base_model
     if not spec.base_is_path:
@@ -29,6 +31,7 @@ def check_base_model(spec: JobSpec) -> Architecture | None:
         _check_files(Path(name), name)
     except OSError as error:
         raise _unknown(name, f"cannot be read: {error.strerror}") from None
+    check_base_id(spec.base_id, name, Path(name).resolve())
     _check_lengths(spec, config)
     return from_config(config)
 

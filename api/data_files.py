@@ -8,6 +8,7 @@ from core import files
 from core.errors import BadData, InvalidRequest
 from core.file_store import files_root, stored_path
 from core.models import File
+from core.pins import check_content, check_digest
 from core.settings import get_settings
 from core.spec import SourceSpec
 from core.storage import confined
@@ -19,9 +20,14 @@ def path_of(data: SourceSpec, param: str, uploaded: Mapping[str, File]) -> Path 
         if data.file_id not in uploaded:
             raise files.missing([data.file_id], param)
         files.check_is_data(uploaded[data.file_id], param)
+        if data.sha256 is not None:
+            check_digest(uploaded[data.file_id].sha256, data.sha256, data.source, param)
         return stored_path(files_root(), data.file_id)
     if data.is_file:
-        return local_file(data.source, param)
+        path = local_file(data.source, param)
+        if data.sha256 is not None:
+            check_content(path, data.sha256, data.source, param)
+        return path
     if HUB_NAME.fullmatch(data.source):
         return None
     raise InvalidRequest(

@@ -1,6 +1,6 @@
 """What the api reads besides jobs: events, metrics, models, deployments.  Lists go by key, never OFFSET."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio.to_thread
 from sqlalchemy import ColumnElement, select
@@ -10,7 +10,7 @@ from api.db import first_row
 from api.schemas.jobs import JobView
 from core.errors import NotFound
 from core.health import Health, Step, verdict
-from core.models import AuditEntry, Deployment, Event, Job, Key, Metric, Model, Run
+from core.models import AuditEntry, Deployment, Evaluation, Event, Job, Key, Metric, Model, Run
 from core.spec import StageSpec
 
 Row = TypeVar("Row", Model, Deployment, Key, AuditEntry)
@@ -96,6 +96,12 @@ async def health(session: AsyncSession, job: Job) -> list[Health]:
             # In a thread: the rules take a tenth of a second for the steps of the whole recipe.
             judged.append(await anyio.to_thread.run_sync(verdict, steps, stage, planned_steps.get(stage.name)))
     return judged
+
+
+async def model_scores(session: AsyncSession, model_id: str) -> dict[str, Any] | None:
+    """The newest scores of a model; None before it was measured."""
+    query = select(Evaluation.scores).where(Evaluation.model_id == model_id).order_by(Evaluation.created_at.desc())
+    return await session.scalar(query.limit(1))
 
 
 def stage_names(job: Job) -> list[str]:

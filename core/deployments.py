@@ -15,6 +15,7 @@ from core import aliases
 from core.errors import Conflict, NotFound
 from core.ids import new_id
 from core.isolation import ACROSS
+from core.manifest import Manifest
 from core.models import Deployment, Job, Model, ModelUse
 from core.parity import ParityRecord
 from core.projects import DEFAULT
@@ -98,6 +99,16 @@ def get_model(session: Session, model_id: str) -> Model:
     if model is None:
         raise no_model(model_id)
     return model
+
+
+def manifest_of(session: Session, model_id: str) -> Manifest:
+    """What the model was made of; NotFound for a base model, which no job made."""
+    model = get_model(session, model_id)
+    if not model.manifest:
+        raise NotFound(
+            f"{model_id} is a base model: only models that jobs made have a manifest and a card", param="model"
+        )
+    return Manifest.model_validate(model.manifest)
 
 
 def no_model(model_id: str) -> NotFound:

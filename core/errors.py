@@ -82,6 +82,12 @@ class BadData(ServiceError):
     status, code = 422, "bad_data"
 
 
+class DataChanged(ServiceError):
+    """Data, or a base model, that is not what a spec pins it to."""
+
+    status, code = 422, "data_changed"
+
+
 class UnknownBaseModel(ServiceError):
     status, code = 422, "unknown_base_model"
 

@@ -17,6 +17,7 @@ SUFFIX_LENGTH = 64
 Suffix = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9][A-Za-z0-9_.-]{{0,{SUFFIX_LENGTH - 1}}}$")]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, StringConstraints(max_length=512)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 RowFormat = Literal["auto", "ultrachat", "xlam", "openai", "sharegpt", "alpaca"]
 SuiteFormat = Literal["auto", "bfcl", "ultrachat", "xlam", "openai", "sharegpt", "alpaca"]
 ToolPrompt = Literal["template", "system"]
@@ -52,10 +53,17 @@ class SourceSpec(Spec):
     )
     split: str = Field("train", max_length=100, description="of a hub data set")
     revision: str | None = Field(None, max_length=100, description="commit of a hub data set")
+    sha256: Sha256 | None = Field(None, description="what the file must hold: the job is refused when it has changed")
     rows: int | None = Field(None, ge=1, description="use the first so many rows; all when absent")
     on_bad_row: Literal["refuse", "drop"] = Field(
         "refuse", description="refuse: one row that cannot be used refuses the job; drop: it is left out, and counted"
     )
+
+    @model_validator(mode="after")
+    def _has_the_pin_of_its_kind(self) -> "SourceSpec":
+        if self.is_on_hub and self.sha256 is not None:
+            raise ValueError(f"{self.source} is a data set of the hub: pin it by `revision`, sha256 is of a file")
+        return self
 
     @property
     def is_file(self) -> bool:
@@ -311,6 +319,12 @@ class JobSpec(Spec):
     """The body of `POST /jobs`."""
 
     base_model: str = Field(min_length=1, max_length=500, description="`owner/name` on the hub, or a path: ./… or /…")
+    base_revision: str | None = Field(None, max_length=100, description="commit of a base model of the hub")
+    base_id: str | None = Field(
+        None,
+        max_length=600,
+        description="the id, with its digest, that the base model must have; else the job is refused",
+    )
     stages: tuple[StageSpec, ...] = Field(default_factory=_recipe, min_length=1, max_length=8)
     evaluation: EvaluationSpec = EvaluationSpec()
     deploy: DeploySpec = DeploySpec()

@@ -21,6 +21,7 @@ from core.errors import JobRefused
 from core.health import Health
 from core.health import Kind as Rule
 from core.job_warnings import Code
+from core.manifest import Manifest
 from core.parity import Kind, Mismatch, ParityRecord, What
 from core.scorecard.card import Difference, Reason, Scorecard
 from core.settings import Settings
@@ -126,3 +127,8 @@ def test_every_route_field_and_status_of_the_openai_api_is_explained() -> None:
         f"{method.upper()} {path}" for path, methods in create_app().openapi()["paths"].items() for method in methods
     }
     assert {route for route in routes if " /v1/" in route} <= named
+
+
+def test_every_field_of_a_manifest_is_explained() -> None:
+    page = (ROOT / "docs" / "reproducing.md").read_text(encoding="utf-8")
+    assert set(Manifest.model_fields) <= set(re.findall(r"`([a-z_]+)`", page))

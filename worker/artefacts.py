@@ -7,18 +7,20 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from core import row_cache, runs
+from core.base_model import base_id
 from core.deployments import register_base, register_model
 from core.file_store import files_root
 from core.ids import base_in, model_name
 from core.job_files import models_root
 from core.machine import has_gpu
+from core.manifest import Manifest
 from core.memory import GIB
+from core.model_card import write_card
 from core.parity import ParityRecord
 from core.projects import DEFAULT
 from core.settings import get_settings
 from core.spec import JobSpec, StageSpec
-from core.storage import model_location, read_json, resolve, stage_dir
-from worker.base_model import base_id
+from core.storage import model_location, read_json, resolve, stage_dir, write_json
 from worker.stages.evaluate_run import CHAT_ROWS, EarlierModel, EvaluationRun
 from worker.stages.run_dir import StageRun
 from worker.stages.takeover import current
@@ -62,6 +64,7 @@ class Artefacts:
         start = resolve(model_location(self.job_id, before.name)) if before else self.base_path
         return StageRun(
             job_id=self.job_id,
+            job=self.spec,
             stage=self.adjusted(stage),
             seed=self.spec.seed,
             model=str(start),
@@ -106,6 +109,14 @@ class Artefacts:
             max_tokens=wanted.max_tokens,
             concurrency=wanted.concurrency,
         )
+
+    def publish_scores(self, stage: str, scores: dict[str, Any]) -> None:
+        """Put the scores beside the stage's merged model, and into its card.  A base model is not ours to write in."""
+        if stage == "base":
+            return
+        folder = resolve(model_location(self.job_id, stage))
+        write_json(folder / "evaluation.json", scores)
+        write_card(folder, Manifest.model_validate(read_json(folder / "manifest.json")), scores)
 
     def register(
         self,

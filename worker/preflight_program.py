@@ -65,6 +65,7 @@ def _folder(claimed: Claimed) -> Iterator[Path]:
             # The limit is the whole program's, and the stages set none of their own.
             "stages": [{**stage, "memory_limit_bytes": None} for stage in stages],
             "hub_model": hub_model,
+            "hub_revision": claimed.spec.base_revision,
             "memory_limit_bytes": limit_bytes,
         },
     )

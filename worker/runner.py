@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from core import evaluations, jobs, runs
+from core.base_model import check_base_id
 from core.errors import LeaseLost, ServiceError, UpstreamFailed
 from core.retention import stage_ended
 from core.runs import Lease
@@ -133,13 +134,16 @@ class JobRun:
 
     def _fetch_base(self) -> None:
         """Make the base model a folder of this machine; a hub model is downloaded once per job and machine."""
-        if self.spec.base_is_path:
-            return
+        if not self.spec.base_is_path:
+            self._fetch_from_hub()
+        check_base_id(self.spec.base_id, self.spec.base_model, self.artefacts.base_path)
+
+    def _fetch_from_hub(self) -> None:
         folder = self._folder("base")
         fetched = folder / "fetch.json"
         if fetched.exists() and not Path(read_json(fetched)["path"]).is_dir():
             fetched.unlink()  # another machine's
-        write_json(folder / "fetch.spec.json", {"name": self.spec.base_model})
+        write_json(folder / "fetch.spec.json", {"name": self.spec.base_model, "revision": self.spec.base_revision})
         self.artefacts.base_path = Path(self._run("fetch", folder, "base", {})["path"])
 
     def _prepare_all(self) -> None:
@@ -255,6 +259,7 @@ class JobRun:
         path = self._folder(stage) / "answers.jsonl"
         answers = [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
         self.keeper.write(lambda session: evaluations.record(session, self.lease, stage, model_id, scores, answers))
+        self.artefacts.publish_scores(stage, scores)
 
     def _program(self, name: str, stage: StageSpec) -> dict[str, Any]:
         return self._run(name, self._folder(stage.name), stage.name, {})

@@ -3,18 +3,25 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from fastapi.responses import PlainTextResponse
 
 from api.deps import AfterId, Limit, SessionDep
-from api.queries import newest
+from api.queries import model_scores, newest
 from api.schemas.errors import ErrorBody
 from api.schemas.lists import Page
 from api.schemas.models import ModelView
 from core import deployments
+from core.manifest import Manifest
+from core.model_card import card
 from core.models import Model
 from core.scorecard.build import EXAMPLES, compare_by_id
 from core.scorecard.card import Comparison
 
 router = APIRouter(prefix="/models", tags=["models"])
+
+
+class MarkdownAnswer(PlainTextResponse):
+    media_type = "text/markdown"
 
 
 @router.get("")
@@ -39,3 +46,20 @@ async def compare_models(
 async def get_model(model_id: str, session: SessionDep) -> ModelView:
     """A model, and one that was removed too: `removed_at` says when its files went."""
     return ModelView.of(await session.run_sync(deployments.get_model, model_id))
+
+
+@router.get("/{model_id}/manifest", responses={404: {"model": ErrorBody}})
+async def get_manifest(model_id: str, session: SessionDep) -> Manifest:
+    """What the model was made of and with, down to the digest of every file; of a model that was removed, too."""
+    return await session.run_sync(deployments.manifest_of, model_id)
+
+
+@router.get(
+    "/{model_id}/card",
+    response_class=MarkdownAnswer,
+    responses={200: {"content": {"text/markdown": {}}}, 404: {"model": ErrorBody}},
+)
+async def get_card(model_id: str, session: SessionDep) -> MarkdownAnswer:
+    """The model card, with the scores that there are by now: the `README.md` beside the model."""
+    manifest = await session.run_sync(deployments.manifest_of, model_id)
+    return MarkdownAnswer(card(manifest, await model_scores(session, model_id)))

@@ -1,6 +1,6 @@
 """A model that can be deployed."""
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
@@ -18,7 +18,6 @@ class ModelView(BaseModel):
     stage: str
     base_model: str
     location: str = Field(description="folder, below storage unless absolute")
-    manifest: dict[str, Any]
     base_id: str | None = Field(description="the model whose weights its adapter goes on")
     adapter_rank: int | None = Field(description="null when it has no adapter, and can be served merged only")
     parity: ParityRecord | None = Field(description="whether it is served as it was trained; null for a base")
@@ -35,7 +34,6 @@ class ModelView(BaseModel):
             stage=model.stage,
             base_model=model.base_model,
             location=model.location,
-            manifest=model.manifest,
             base_id=model.base_id,
             adapter_rank=model.adapter_rank,
             parity=model.parity and ParityRecord.model_validate(model.parity),

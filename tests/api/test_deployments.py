@@ -9,8 +9,10 @@ from sqlalchemy import func, select
 
 from core import deployments
 from core.db import transaction
+from core.model_card import card
 from core.models import Deployment
 from core.states import DeploymentStatus
+from tests.core.manifests import manifest
 
 FIRST, SECOND = "base:tiny-base", "ft:tiny-base:default:tuned:abc-chat"
 STAGING, SWAPPING, TRIAL, LIVE = (
@@ -32,7 +34,7 @@ def _models(client: httpx.Client) -> None:
                 stage="base",
                 base_model="./tiny-base",
                 location="/m",
-                manifest={"files": []},
+                manifest=manifest(model=SECOND).model_dump(mode="json") if base_id else {},
                 base_id=base_id,
                 adapter_rank=rank,
             )
@@ -70,11 +72,21 @@ def count() -> int:
 # ------------------------------------------------------------------ models
 
 
+def test_a_card_is_markdown_and_a_base_model_has_none(client: httpx.Client) -> None:
+    answer = client.get(f"/models/{SECOND}/card")
+    assert answer.headers["content-type"].startswith("text/markdown")
+    assert answer.text == card(manifest(model=SECOND), None)
+    assert error_of(client.get(f"/models/{FIRST}/card"), 404)["message"].startswith(f"{FIRST} is a base model")
+    assert error_of(client.get("/models/none/manifest"), 404)["code"] == "not_found"
+
+
 def test_models_are_listed_and_read_by_id(client: httpx.Client) -> None:
     assert [model["id"] for model in client.get("/models").json()["data"]] == [SECOND, FIRST]
     model = client.get(f"/models/{SECOND}").json()
-    assert (model["object"], model["base_model"], model["manifest"]) == ("model", "./tiny-base", {"files": []})
+    assert (model["object"], model["base_model"]) == ("model", "./tiny-base")
     assert (model["base_id"], model["adapter_rank"]) == (FIRST, 32)
+    made = client.get(f"/models/{SECOND}/manifest").json()
+    assert (made["model"], made["base"]["name"], made["training"]["steps"]) == (SECOND, "./tiny-base", 63)
     page = client.get("/models", params={"after": SECOND, "limit": 1}).json()
     assert [model["id"] for model in page["data"]] == [FIRST]
 

@@ -39,6 +39,8 @@ PATHS = {
     "/models": {"get"},
     "/models/{model_id}": {"get"},
     "/models/{model_id}/compare/{older_id}": {"get"},
+    "/models/{model_id}/manifest": {"get"},
+    "/models/{model_id}/card": {"get"},
     "/deployments": {"get", "post"},
     "/deployments/{deployment_id}": {"get"},
     "/deployments/{deployment_id}/rollback": {"post"},

@@ -1,5 +1,6 @@
 """The adapters of a job's stages, as one adapter on the base, make the model that the chain of merges makes."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from tests.worker.training import run_directory, run_to_end
+from tests.worker.training import leave_results, run_directory, run_to_end
 from worker.stages.adapters import Adapter, concatenate, read_adapter
 from worker.stages.merge import merge
 from worker.stages.run_dir import Exit, StageFailure
@@ -125,9 +126,10 @@ def merge_stage(folder: Path, seed: int, earlier: Path | None) -> Path:
     """Run the merge program over a stage's adapter, and return the model's folder."""
     run = run_directory(folder, rows=1)
     spec = json.loads((run / "spec.json").read_text())
-    spec["earlier_adapter"] = None if earlier is None else str(earlier)
+    if earlier is not None:
+        spec |= {"model": str(earlier), "earlier_adapter": str(earlier / "adapter")}
     (run / "spec.json").write_text(json.dumps(spec))
-    (run / "prepare.json").write_text("{}")
+    leave_results(run)
     write_adapter(run / "adapter", QUERY, DOWN, seed=seed)
     assert run_to_end("merge", run) == Exit.DONE
     return Path(spec["output"])
@@ -135,7 +137,9 @@ def merge_stage(folder: Path, seed: int, earlier: Path | None) -> Path:
 
 def test_every_stage_has_the_adapter_of_all_stages_so_far(tiny_base: Path, tmp_path: Path) -> None:
     first = merge_stage(tmp_path / "chat", 1, None)
-    second = merge_stage(tmp_path / "tools", 2, first / "adapter")
+    second = merge_stage(tmp_path / "tools", 2, first)
+    digest = hashlib.sha256((first / "manifest.json").read_bytes()).hexdigest()
+    assert json.loads((second / "manifest.json").read_text())["parent"] == {"model": "m", "manifest_sha256": digest}
     manifests = [json.loads((folder / "manifest.json").read_text()) for folder in (first, second)]
     assert [manifest["adapter"]["rank"] for manifest in manifests] == [4, 8]
     assert manifests[1]["adapter"]["files"].keys() == {"adapter_config.json", "adapter_model.safetensors"}
@@ -149,6 +153,8 @@ def test_every_stage_has_the_adapter_of_all_stages_so_far(tiny_base: Path, tmp_p
 
 
 def test_after_a_stage_without_one_there_is_none(tmp_path: Path) -> None:
-    model = merge_stage(tmp_path / "tools", 2, tmp_path / "merged by an earlier version" / "adapter")
+    first = merge_stage(tmp_path / "chat", 1, None)
+    shutil.rmtree(first / "adapter")
+    model = merge_stage(tmp_path / "tools", 2, first)
     assert json.loads((model / "manifest.json").read_text())["adapter"] is None
     assert not (model / "adapter").exists()

@@ -32,7 +32,7 @@ def hub() -> Iterator[Hub]:
 
 def fetch(folder: Path, endpoint: str, **env: str) -> ProgramFailed:
     """How the program ends that fetches a model."""
-    write_json(folder / "fetch.spec.json", {"name": "owner/base"})
+    write_json(folder / "fetch.spec.json", {"name": "owner/base", "revision": None})
     env = {"HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "cache"), "HF_HUB_OFFLINE": "0", **env}
     with pytest.raises(ProgramFailed) as failed:
         run_program("fetch", folder, new_keeper(), lambda events: None, env)

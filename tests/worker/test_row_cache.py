@@ -13,6 +13,7 @@ from tests.worker.conftest import TINY_BASE
 from worker.stages import row_cache
 from worker.stages.prepare import main
 from worker.stages.run_dir import RunDir, StageRun
+from worker.stages.source_records import records
 
 ROW = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
 
@@ -108,7 +109,8 @@ def test_data_that_cannot_be_read_twice_has_no_key(tmp_path: Path, base: Path, d
     fields = {"name": "chat", "data": {"source": "rows.jsonl"}}
     spec = {"job_id": "j", "stage": fields, "seed": 1, "model": "m", "tokenizer": str(base), "model_name": "m"}
     spec |= {"data_root": str(data), "files_root": "f", "output": "o"}
-    assert row_cache.key_of(StageRun.model_validate(spec)) is None
+    run = StageRun.model_validate(spec)
+    assert row_cache.key_of(run, records(run)) is None
 
 
 def test_an_entry_that_is_there_stays_when_another_program_writes_it_too(

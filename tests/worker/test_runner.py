@@ -23,6 +23,7 @@ from core.states import DeploymentStatus, JobStatus
 from core.storage import model_location, resolve, stage_dir, write_json
 from tests.conftest import Services
 from tests.core.kept_answers import answer
+from tests.core.manifests import manifest
 from tests.core.sessions import claim, new_model, read, status_of
 from tests.waiting import wait_until
 from tests.worker.conftest import TINY_BASE
@@ -55,7 +56,7 @@ def leave(job_id: str, stage: str, *programs: str) -> Path:
     for program in programs:
         write_json(folder / f"{program}.json", {"rows": 8, "steps": 1})
     if "merge" in programs:
-        write_json(resolve(model_location(job_id, stage)) / "manifest.json", {})
+        write_json(resolve(model_location(job_id, stage)) / "manifest.json", manifest().model_dump(mode="json"))
     return folder
 
 

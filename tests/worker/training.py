@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from core.preparation import Preparation
 from tests.worker.conftest import TINY_BASE
 from worker.stages.run_dir import StageRun
 
@@ -48,6 +49,19 @@ def write_spec(run: Path, memory_limit_bytes: int | None = None, **stage: Any) -
         }
     )
     (run / "spec.json").write_text(spec.model_dump_json())
+
+
+def leave_results(run: Path) -> None:
+    """What the programs before `merge` leave of ten rows and five steps, besides rows and adapter."""
+    counts = {"rows_in": 10, "rows": 10, "cut": {}, "duplicates": {}, "evaluation_rows": 0, "overlap": {}}
+    counts |= {"dropped": {"bad_row": {}, "too_long": {}, "nothing_trained": {}}, "no_call_unfilled": 0}
+    counts |= {"kinds": {"own": 10, "no_call": 0, "replay": 0}, "lengths": [], "tokens": 500, "trained_tokens": 200}
+    counts |= {"longest": 60, "longest_batch_tokens": 120, "not_stopped": {}, "steps": 5, "parity_rows": 10}
+    preparation = Preparation.model_validate({**counts, "prepare_s": 1.0})
+    device = {"backend": "cpu", "name": "1 threads", "base_weights": "nf4", "optimizer": "adamw_torch_fused"}
+    (run / "prepare.json").write_text(preparation.model_dump_json())
+    (run / "sources.json").write_text("[]")
+    (run / "sft.json").write_text(json.dumps({"steps": 5, "device": device}))
 
 
 def start(program: str, run: Path, log: Path | None = None, **options: Any) -> subprocess.Popen[bytes]:

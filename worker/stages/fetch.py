@@ -6,9 +6,9 @@ from worker.stages.run_dir import RunDir, run_program
 
 
 def main(run: RunDir) -> None:
-    """Read `fetch.spec.json` ({"name"}) and write `fetch.json` ({"path"})."""
-    name = read_json(run.path / "fetch.spec.json")["name"]
-    run.finish("fetch", {"path": fetch_model(name)})
+    """Read `fetch.spec.json` ({"name", "revision"}) and write `fetch.json` ({"path"})."""
+    wanted = read_json(run.path / "fetch.spec.json")
+    run.finish("fetch", {"path": fetch_model(wanted["name"], wanted["revision"])})
 
 
 if __name__ == "__main__":

@@ -36,16 +36,18 @@ def raw_hub_rows(data: SourceSpec) -> Iterator[RawRow]:
     return enumerate(_stream(data), 1)
 
 
-def fetch_model(name: str) -> str:
+def fetch_model(name: str, revision: str | None = None) -> str:
     """The local folder of a hub model's config, tokenizer and safetensors, downloaded once."""
     with _explained("model", name):
-        return snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.txt"])
+        return snapshot_download(
+            name, revision=revision, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.txt", "README.md"]
+        )
 
 
-def fetch_tokenizer(name: str) -> str:
+def fetch_tokenizer(name: str, revision: str | None = None) -> str:
     """The local folder of a hub model's config and tokenizer alone: what preparing rows takes."""
     with _explained("model", name):
-        return snapshot_download(name, allow_patterns=["*.json", "*.jinja", "*.txt"])
+        return snapshot_download(name, revision=revision, allow_patterns=["*.json", "*.jinja", "*.txt"])
 
 
 def commit_of(data: SourceSpec) -> str | None:

@@ -5,7 +5,6 @@ base it makes the same model.  No model object and no GPU: memory holds one shar
 files are kept, and `generation_config.json` stops at the end of a chat turn, or the tuned model would never stop.
 """
 
-import hashlib
 import shutil
 import time
 from pathlib import Path
@@ -16,12 +15,16 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
+from core.manifest import AdapterFiles, Manifest
+from core.model_card import write_card
+from core.pins import file_sha256
 from core.storage import new_directory, read_json, write_json
+from worker.stages import provenance
 from worker.stages.adapters import CONFIG, PREFIX, Adapter, concatenate, read_adapter
 from worker.stages.run_dir import Exit, RunDir, StageFailure, StageRun, run_program
 
 TURN_END = "<|im_end|>"
-_NOT_COPIED = (".safetensors", ".bin", ".pt", ".pth", ".gguf", "manifest.json")
+_NOT_COPIED = (".safetensors", ".bin", ".pt", ".pth", ".gguf", "manifest.json", "evaluation.json", "README.md")
 
 
 def main(run: RunDir) -> None:
@@ -33,7 +36,9 @@ def main(run: RunDir) -> None:
         merged = merge(Path(spec.model), adapter, folder)
         stop_ids = write_config(Path(spec.model), folder)
         rank = write_adapter(spec, adapter, folder / "adapter")
-        write_json(folder / "manifest.json", manifest(spec, run, folder, merged, stop_ids, rank))
+        made = manifest(spec, run, folder, merged, stop_ids, rank)
+        write_card(folder, made)
+        write_json(folder / "manifest.json", made.model_dump(mode="json"))
         run.check_newest()
     run.finish("merge", {"tensors": merged, "merge_s": round(time.monotonic() - started, 3)})
 
@@ -104,29 +109,34 @@ def write_adapter(spec: StageRun, own: Adapter, target: Path) -> int | None:
 
 def manifest(
     spec: StageRun, run: RunDir, folder: Path, merged: int, stop_ids: list[int], adapter_rank: int | None
-) -> dict[str, Any]:
-    """What the model is and what it was made of, with a digest of every file."""
-    return {
-        "model": spec.model_name,
-        "job_id": spec.job_id,
-        "base": spec.model,
-        "stage": spec.stage.model_dump(mode="json"),
-        "seed": spec.seed,
-        "rows": read_json(run.path / "prepare.json"),
-        "merged_tensors": merged,
-        "stop_token_ids": stop_ids,
-        "files": _digests(folder),
-        "adapter": None if adapter_rank is None else {"rank": adapter_rank, "files": _digests(folder / "adapter")},
-    }
+) -> Manifest:
+    """What the model is, what it was made of and with what, with a digest of every file."""
+    adapter = None
+    if adapter_rank is not None:
+        adapter = AdapterFiles(rank=adapter_rank, files=_digests(folder / "adapter"))
+    return Manifest(
+        model=spec.model_name,
+        job_id=spec.job_id,
+        stage=spec.stage.name,
+        created_at=int(time.time()),
+        base=provenance.base(spec),
+        parent=provenance.parent(spec),
+        data=provenance.sources(run),
+        rows=provenance.row_counts(run),
+        spec=spec.job.model_dump(mode="json") if spec.job else {},
+        stage_spec=spec.stage.model_dump(mode="json"),
+        seed=spec.seed,
+        training=provenance.training(run, spec),
+        software=provenance.software(),
+        merged_tensors=merged,
+        stop_token_ids=stop_ids,
+        files=_digests(folder),
+        adapter=adapter,
+    )
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    return {file.name: _sha256(file) for file in sorted(folder.iterdir()) if file.is_file()}
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+    return {file.name: file_sha256(file) for file in sorted(folder.iterdir()) if file.is_file()}
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ class PreflightRun(Spec):
     stages: tuple[StageRun, ...]
     hub_model: str | None
     """Name of the base model where it is no folder of this machine; of it, config and tokenizer are fetched."""
+    hub_revision: str | None = None
+    """Commit of it."""
     memory_limit_bytes: int
 
 
@@ -36,7 +38,7 @@ def main(run: RunDir) -> None:
     stages, problems = spec.stages, []
     if spec.hub_model is not None:
         try:
-            folder = fetch_tokenizer(spec.hub_model)
+            folder = fetch_tokenizer(spec.hub_model, spec.hub_revision)
             stages = tuple(stage.model_copy(update={"model": folder, "tokenizer": folder}) for stage in stages)
         except (ServiceError, StageFailure) as error:
             problems.append(_problem(error, "base_model"))

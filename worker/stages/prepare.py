@@ -22,8 +22,8 @@ from transformers import AutoConfig
 from core import parity
 from core.errors import BadData
 from core.preparation import Preparation, RowPlace
-from core.storage import fsync
-from worker.stages import row_cache
+from core.storage import fsync, write_json
+from worker.stages import row_cache, source_records
 from worker.stages.counting import Counts
 from worker.stages.first_rows import first_rows
 from worker.stages.in_parallel import tokenised
@@ -40,18 +40,25 @@ _SCHEMA = pa.schema([("input_ids", _IDS), ("labels", _IDS), ("length", pa.int32(
 
 
 def main(run: RunDir) -> None:
-    """Write `rows.arrow`, samples of it as `preview.json`, and `prepare.json` (`core.preparation.Preparation`)."""
+    """Write `rows.arrow`, samples of it as `preview.json`, and `prepare.json` (`core.preparation.Preparation`).
+
+    `sources.json` says what the data sets held.
+    """
     spec = run.spec()
     _check_length(spec)
     temporary = run.path / "rows.arrow.tmp"
     temporary.unlink(missing_ok=True)  # not overwritten: a frozen process of an earlier run may hold it open
-    cache, key = (Path(spec.row_cache), row_cache.key_of(spec)) if spec.row_cache else (None, None)
+    before = source_records.records(spec)
+    cache, key = (Path(spec.row_cache), row_cache.key_of(spec, before)) if spec.row_cache else (None, None)
     found = row_cache.fetch(cache, key, temporary, spec.stage) if cache and key else None
     preparation = found or prepare(spec, temporary, len(os.sched_getaffinity(0)), _reporter(run))
     fsync(temporary)
-    if cache and key and not found and row_cache.key_of(spec) == key:  # else the data changed while it was read
+    after = before if found else source_records.records(spec)
+    if cache and key and not found and after == before:  # else the data changed while it was read
         row_cache.keep(cache, key, temporary, preparation)
     temporary.replace(run.path / "rows.arrow")
+    read = source_records.unchanged(before, after)
+    write_json(run.path / source_records.FILE, [record.model_dump() for record in read])
     tokenizer = load_tokenizer(spec.tokenizer)
     write_preview(run.path, tokenizer)
     parity.save(run.path, sample(tokenizer, first_rows(spec, ROWS), spec.stage.max_seq_length))

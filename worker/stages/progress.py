@@ -21,12 +21,12 @@ class Progress(TrainerCallback):
 
     def __init__(self, run: RunDir, stop: StopFlag) -> None:
         self.run, self.stop, self.watch = run, stop, DivergenceWatch()
-        self.started = self.last = 0.0
+        self.last = 0.0
         self.step = self.tokens = 0
         self.recent_step_s: deque[float] = deque(maxlen=20)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.started = self.last = time.monotonic()
+        self.last = time.monotonic()
         self.step, self.tokens = state.global_step, int(state.num_input_tokens_seen)
         for logs in state.log_history:
             if "loss" in logs:
@@ -104,11 +104,6 @@ class Progress(TrainerCallback):
     def folder(self) -> Path:
         """Where the checkpoints are."""
         return self.run.path / "checkpoints"
-
-    @property
-    def train_s(self) -> float:
-        """Seconds since the training began."""
-        return time.monotonic() - self.started
 
     def _diverged(self, why: str) -> NoReturn:
         good = last_complete(self.folder)

@@ -16,37 +16,32 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from core.manifest import SourceRecord
+from core.pins import file_sha256
 from core.preparation import Preparation
-from core.spec import SourceSpec, StageSpec
+from core.spec import StageSpec
 from core.storage import fsync_tree, read_json, write_json
-from worker.stages.hub import commit_of
 from worker.stages.run_dir import StageRun
-from worker.stages.sources import Roots, accepted_of, file_of
+from worker.stages.source_records import mixed_in, read_by
 
 _ROOT = Path(__file__).parents[2]
 _CODE = ("core/rows/**/*.py", "core/suites/*.py", "core/preparation.py", "worker/stages/*.py")
 _LIBRARIES = ("transformers", "tokenizers", "jinja2", "pyarrow")
 _TOKENIZER = re.compile(r"(?!.*\.index\.json$).*\.(json|jinja|txt|model)")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _OPTIONS = ("join_rows", "no_call_fraction", "replay_fraction", "max_seq_length", "too_long", "tool_prompt")
 
 
-def key_of(run: StageRun) -> str | None:
-    """The key of the stage's rows; None where the data's content cannot be told, as of a pipe or an unpinned set."""
-    replay = run.replay if run.stage.no_call_fraction + run.stage.replay_fraction else None
-    chat = [run.held_out_chat] if run.held_out_chat else []
-    data_sets: list[SourceSpec] = [run.stage.data, *([replay] if replay else []), *chat, *run.suites]
-    data_sets += [run.held_out.data] if run.held_out else []
-    contents = [_content(data, run) for data in data_sets]
-    contents += [_file_content(path) for suite in run.suites if (path := accepted_of(suite, run)) is not None]
-    if None in contents:
+def key_of(run: StageRun, sources: dict[str, SourceRecord]) -> str | None:
+    """The key of the stage's rows; None where a source's content cannot be told, as of a pipe or an unpinned set."""
+    if not all(record.sha256 or record.revision for record in sources.values()):
         return None
+    has_replay = mixed_in(run) is not None
     made_of: dict[str, Any] = {
-        "data": [data.model_dump(exclude={"revision"}) for data in data_sets],
-        "contents": contents,
+        "data": [data.model_dump(exclude={"revision", "sha256"}) for data in read_by(run)],
+        "contents": [record.sha256 or record.revision for record in sources.values()],
         "held_out": run.held_out.rows if run.held_out else 0,
-        "has_replay": replay is not None,
-        "seed": run.seed if replay else None,
+        "has_replay": has_replay,
+        "seed": run.seed if has_replay else None,
         "options": run.stage.model_dump(include=set(_OPTIONS)),
         "tokenizer": _digests(sorted(p for p in Path(run.tokenizer).rglob("*") if _TOKENIZER.fullmatch(p.name))),
         "code": _digests(sorted(path for pattern in _CODE for path in _ROOT.glob(pattern))),
@@ -100,26 +95,5 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _content(data: SourceSpec, roots: Roots) -> str | None:
-    """What tells the rows of a data set from any other's."""
-    path = file_of(data, roots)
-    if path is None:
-        commit = commit_of(data)
-        return commit if commit is not None and _COMMIT.fullmatch(commit) else None
-    return _file_content(path)
-
-
-def _file_content(path: Path) -> str | None:
-    if not path.is_file():
-        return None
-    before = path.stat()
-    [digest] = _digests([path])
-    return digest if before.st_mtime_ns == path.stat().st_mtime_ns else None
-
-
 def _digests(files: list[Path]) -> list[str]:
-    digests = []
-    for file in files:
-        with file.open("rb") as content:
-            digests.append(f"{file.name} {hashlib.file_digest(content, 'sha256').hexdigest()}")
-    return digests
+    return [f"{file.name} {file_sha256(file)}" for file in files]

@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from core.errors import ServiceError
-from core.spec import DatasetSpec, HeldOut, Spec, StageSpec, SuiteSpec
+from core.spec import DatasetSpec, HeldOut, JobSpec, Spec, StageSpec, SuiteSpec
 from core.storage import read_json, write_json
 from worker.stages.failures import is_out_of_memory, is_out_of_space, out_of_space_message
 from worker.stages.memory_limit import limit_memory
@@ -54,6 +54,8 @@ class StageRun(Spec):
     """`spec.json` of a training stage."""
 
     job_id: str
+    job: JobSpec | None = None
+    """The whole job, for the model's manifest; None where a stage is run by hand."""
     stage: StageSpec
     seed: int
     model: str

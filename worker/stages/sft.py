@@ -75,7 +75,8 @@ def train(run: RunDir, spec: StageRun) -> None:
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
-    run.emit("device", **device(model, trainer))
+    used = device(model, trainer)
+    run.emit("device", **used)
     checkpoint = last_complete(run.path / "checkpoints", progress.skipped)
     run.check_newest()
     discard_after(run.path / "checkpoints", checkpoint)
@@ -85,7 +86,7 @@ def train(run: RunDir, spec: StageRun) -> None:
         raise StageFailure(Exit.STOPPED, "stopped", f"stopped after step {trainer.state.global_step}")
     progress.check_finite(model)
     save_adapter(model, run.path / "adapter")
-    run.finish("sft", {"steps": trainer.state.global_step, "train_s": round(progress.train_s, 3)})
+    run.finish("sft", {"steps": trainer.state.global_step, "device": used})
 
 
 def load(spec: StageRun) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
@@ -154,6 +155,7 @@ def device(model: PreTrainedModel, trainer: Trainer) -> dict[str, Any]:
         "optimizer": trainer.args.optim,
         "gradient_checkpointing": "unsloth" if cuda else "off",
         "packing": bool(getattr(trainer.data_collator, "padding_free", False)),
+        "threads": torch.get_num_threads(),
         "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "versions": {"torch": torch.__version__, "unsloth": unsloth.__version__},
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from core.file_store import stored_path
+from core.pins import check_content
 from core.rows import (
     BadRows,
     Converted,
@@ -84,12 +85,19 @@ class Source:
 
 
 def file_of(data: SourceSpec, roots: Roots) -> Path | None:
-    """The file that holds the data set, below the data root or uploaded; None for one of the hub."""
+    """The file that holds the data set, below the data root or uploaded; None for one of the hub.
+
+    DataChanged when it is pinned to other bytes than it holds.
+    """
     if data.is_on_hub:
         return None
     if data.file_id is not None:
-        return stored_path(Path(roots.files_root), data.file_id)
-    return confined(Path(roots.data_root), data.source, "data.source")
+        path = stored_path(Path(roots.files_root), data.file_id)
+    else:
+        path = confined(Path(roots.data_root), data.source, "data.source")
+    if data.sha256 is not None:
+        check_content(path, data.sha256, data.source)
+    return path
 
 
 def source_rows(data: DatasetSpec, roots: Roots) -> Iterator[Row]:

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import BinaryIO
 
-from core.errors import BadData
+from core.errors import BadData, DataChanged
 from core.ids import base_model_id
 
 _FILES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
@@ -27,6 +27,16 @@ def base_id(base_model: str, folder: Path) -> str:
         raise BadData(f"the base model's folder {folder} is not there: put it back, or post a job with another one")
     name = folder.name if base_model.startswith((".", "/")) else base_model
     return base_model_id(name, _digest(folder)[:8])
+
+
+def check_base_id(pinned: str | None, base_model: str, folder: Path) -> None:
+    """DataChanged unless the model in the folder is the one that the spec pins, where it pins one."""
+    if pinned is not None and (found := base_id(base_model, folder)) != pinned:
+        raise DataChanged(
+            f"base_id: the base model {base_model} is {found} now and is pinned to {pinned}: put back the model as it "
+            "was, or leave the pin out to use it as it is",
+            param="base_id",
+        )
 
 
 def _digest(folder: Path) -> str:

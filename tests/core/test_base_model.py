@@ -9,8 +9,14 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
+from core.base_model import base_id
 from core.errors import BadData
-from worker.base_model import base_id
+
+
+@pytest.fixture
+def tiny_base() -> Path:
+    """The folder of the tiny base model."""
+    return Path(__file__).parents[2] / "examples" / "tiny-base"
 
 
 @pytest.fixture
