@@ -34,6 +34,7 @@ async def submit(
     after_answer: BackgroundTasks,
     caller: Caller,
     idempotency_key: str | None,
+    rerun_of: str | None = None,
 ) -> Submitted:
     """The job that was made, or the one that the same idempotency key and body made before, were it just now."""
     project = caller.project
@@ -50,6 +51,7 @@ async def submit(
         idempotency_key,
         body_sha256,
         caller.change,
+        rerun_of,
     )
     row = await first_row(jobs.INSERT_JOB, new.parameters())
     if row is None:  # another request was faster, with the same key, or in deleting a file that the job reads

@@ -1,4 +1,4 @@
-"""`tunesmith jobs …`: submit, list, show, watch, cancel, pause, resume, retry."""
+"""`tunesmith jobs …`: submit, list, show, watch, cancel, pause, resume, retry, rerun."""
 
 import sys
 from pathlib import Path
@@ -106,6 +106,28 @@ def resume(job_id: JobId, as_json: AsJson = False) -> None:
 def retry(job_id: JobId, as_json: AsJson = False) -> None:
     """Put a failed or cancelled job back into the queue; it goes on from its last checkpoint."""
     _wish("retry", job_id, as_json)
+
+
+@app.command()
+def rerun(
+    job_id: JobId,
+    deploy: Annotated[
+        bool, typer.Option(help="Deploy and measure its models, as the job did; otherwise nothing goes live.")
+    ] = True,
+    follow: Annotated[bool, typer.Option("--watch", help="Follow the new job to its end.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the models of a job again, from the same data, base, seed and settings; refused where one has changed."""
+    body = None if deploy else b'{"deploy": {"when": "never"}}'
+    with Client(get_settings()) as client:
+        job = client.post(f"/jobs/{job_id}/rerun", body)
+        console = open_console()
+        if as_json:
+            print_json(console, job)
+        else:
+            console.print(f"Job {job['id']} is {job['status']}, a rerun of {job_id}", highlight=False)
+        if follow:
+            _watch_to_the_end(client, job["id"], console)
 
 
 def _wish(wish: str, job_id: str, as_json: bool) -> None:

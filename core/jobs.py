@@ -51,10 +51,13 @@ class NewJob:
     body_sha256: str
     change: Change | None = None
     """What the audit log shall say."""
+    rerun_of: str | None = None
+    """The job that this one repeats."""
 
     def parameters(self) -> dict[str, Any]:
         """Of INSERT_JOB."""
         entry = {} if self.change is None else audit.row(self.change, self.job_id)
+        again = "" if self.rerun_of is None else f", a rerun of {self.rerun_of}"
         return {
             **{f"audit_{column}": entry.get(column) for column in _AUDITED},
             "id": self.job_id,
@@ -66,7 +69,8 @@ class NewJob:
             "idempotency_key": self.idempotency_key,
             "body_sha256": self.body_sha256,
             "file_ids": self.spec.file_ids,
-            "message": f"Job created: {' -> '.join(stage.name for stage in self.spec.stages)}",
+            "rerun_of": self.rerun_of,
+            "message": f"Job created{again}: {' -> '.join(stage.name for stage in self.spec.stages)}",
         }
 
     def row(self, created_at: datetime) -> Job:
@@ -84,6 +88,7 @@ class NewJob:
             failures=0,
             idempotency_key=self.idempotency_key,
             body_sha256=self.body_sha256,
+            rerun_of=self.rerun_of,
         )
 
 
@@ -97,10 +102,10 @@ WITH project AS (
     ORDER BY id FOR KEY SHARE
 ), made AS (
     INSERT INTO jobs
-        (id, project, spec, plan, priority, memory_bytes, idempotency_key, body_sha256, next_doorbell_at)
+        (id, project, spec, plan, priority, memory_bytes, idempotency_key, body_sha256, rerun_of, next_doorbell_at)
     SELECT
         %(id)s, %(project)s, CAST(%(spec)s AS jsonb), CAST(%(plan)s AS jsonb), %(priority)s, %(memory_bytes)s,
-        %(idempotency_key)s, %(body_sha256)s, now() + interval '15 seconds'
+        %(idempotency_key)s, %(body_sha256)s, %(rerun_of)s, now() + interval '15 seconds'
     WHERE (SELECT count(*) FROM input) = cardinality(CAST(%(file_ids)s AS text[]))
     ON CONFLICT (project, idempotency_key) DO NOTHING
     RETURNING id, created_at

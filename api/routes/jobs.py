@@ -12,10 +12,10 @@ from api.doorbell import ring
 from api.examples import JOB_EXAMPLES
 from api.metadata_filter import METADATA_FILTER, metadata_filter
 from api.schemas.errors import ErrorBody
-from api.schemas.jobs import JobView, RunView
+from api.schemas.jobs import JobView, RerunRequest, RunView
 from api.schemas.lists import Listing, Page
 from api.submission import submit
-from core import jobs
+from core import jobs, reruns
 from core.idempotency import digest
 from core.spec import JobSpec
 from core.states import JobStatus
@@ -64,6 +64,7 @@ async def get_job(job_id: str, caller: CallerDep) -> JobView:
     return await queries.stored_job_view(job_id, caller.within)
 
 
+AS_IT_WAS = RerunRequest()
 CHANGES: dict[int | str, dict[str, Any]] = {404: {"model": ErrorBody}, 409: {"model": ErrorBody}}
 
 
@@ -91,6 +92,26 @@ async def retry_job(job_id: str, request: Request, session: SessionDep, after_an
     """Queue a failed or cancelled job again; what it finished stays done.  Asking twice is fine."""
     after_answer.add_task(ring, request.app.state.rings)
     return await queries.job_view(session, await session.run_sync(jobs.retry, job_id))
+
+
+@router.post("/{job_id}/rerun", status_code=201, responses={**CHANGES, 422: {"model": ErrorBody}})
+async def rerun_job(
+    job_id: str,
+    request: Request,
+    caller: CallerDep,
+    after_answer: BackgroundTasks,
+    body: RerunRequest = AS_IT_WAS,
+    idempotency_key: IdempotencyKey = None,
+) -> JobView:
+    """Queue a new job that makes the models of this one again: same data, base, seed and settings.
+
+    What the manifests of its models say was read is pinned; `data_changed` names whatever is not the same any more.
+    """
+    async with transaction(caller.project) as session:
+        spec = await session.run_sync(reruns.repeated, job_id, body.deploy)
+    made = await submit(spec, f"{job_id}/{digest(body)}", request, after_answer, caller, idempotency_key, job_id)
+    async with transaction(caller.project) as session:
+        return await queries.job_view(session, made.job)
 
 
 @router.get("/{job_id}/runs", responses={404: {"model": ErrorBody}})

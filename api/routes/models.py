@@ -2,8 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
-from fastapi.responses import PlainTextResponse
+from fastapi import APIRouter, Query, Response
 
 from api.deps import AfterId, Limit, SessionDep
 from api.queries import model_scores, newest
@@ -18,10 +17,6 @@ from core.scorecard.build import EXAMPLES, compare_by_id
 from core.scorecard.card import Comparison
 
 router = APIRouter(prefix="/models", tags=["models"])
-
-
-class MarkdownAnswer(PlainTextResponse):
-    media_type = "text/markdown"
 
 
 @router.get("")
@@ -56,10 +51,11 @@ async def get_manifest(model_id: str, session: SessionDep) -> Manifest:
 
 @router.get(
     "/{model_id}/card",
-    response_class=MarkdownAnswer,
+    response_class=Response,  # of no type, so that errors are documented as the JSON that they are
     responses={200: {"content": {"text/markdown": {}}}, 404: {"model": ErrorBody}},
 )
-async def get_card(model_id: str, session: SessionDep) -> MarkdownAnswer:
+async def get_card(model_id: str, session: SessionDep) -> Response:
     """The model card, with the scores that there are by now: the `README.md` beside the model."""
     manifest = await session.run_sync(deployments.manifest_of, model_id)
-    return MarkdownAnswer(card(manifest, await model_scores(session, model_id)))
+    text = card(manifest, await model_scores(session, model_id))
+    return Response(text, media_type="text/markdown; charset=utf-8")

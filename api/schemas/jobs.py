@@ -2,13 +2,14 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.times import unix_seconds
 from core.forecast import shown
 from core.memory import GIB
 from core.models import Job, Run
 from core.settings import get_settings
+from core.spec import DeploySpec
 from core.stalls import stalled
 from core.states import JobStatus
 
@@ -25,6 +26,14 @@ class Plan(BaseModel):
 
     stages: list[PlannedStage]
     total_steps: int | None
+
+
+class RerunRequest(BaseModel):
+    """What a rerun does otherwise than the job that it repeats."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    deploy: DeploySpec | None = Field(None, description="which models go live, and how; as the job said when absent")
 
 
 class JobView(BaseModel):
@@ -53,6 +62,7 @@ class JobView(BaseModel):
     checkpoint: dict[str, Any] | None = Field(description="the last whole checkpoint: stage and step")
     adjustments: dict[str, Any] | None = Field(description="how stages are run otherwise than asked, after a failure")
     attempt: int = Field(description="runs so far")
+    rerun_of: str | None = Field(description="the job that this one repeats")
     created_at: int
     started_at: int | None
     finished_at: int | None
@@ -82,6 +92,7 @@ class JobView(BaseModel):
             checkpoint=job.checkpoint,
             adjustments=job.adjustments,
             attempt=job.attempt,
+            rerun_of=job.rerun_of,
             created_at=unix_seconds(job.created_at),
             started_at=unix_seconds(job.started_at),
             finished_at=unix_seconds(job.finished_at),

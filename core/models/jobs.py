@@ -51,6 +51,7 @@ class Job(Base):
 
     idempotency_key: Mapped[str | None]
     body_sha256: Mapped[str | None]
+    rerun_of: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
 
     __table_args__ = (
         Index("ix_jobs_queue", "project", priority.desc(), seq, postgresql_where=text("status = 'queued'")),
@@ -65,6 +66,7 @@ class Job(Base):
             postgresql_where=text(r"status <> 'succeeded' AND (spec ->> 'base_model') ~ '^\.{0,2}/'"),
         ),
         Index("ix_jobs_lease", "lease_expires_at", postgresql_where=text("lease_token IS NOT NULL")),
+        Index("ix_jobs_reruns", rerun_of, postgresql_where=text("rerun_of IS NOT NULL")),
         Index("uq_jobs_idempotency", "project", "idempotency_key", unique=True),
     )
 

@@ -84,6 +84,7 @@ CASES: dict[str, Sequence[Naming]] = {
     "POST /jobs/{job_id}/pause": by_path("job"),
     "POST /jobs/{job_id}/resume": by_path("job"),
     "POST /jobs/{job_id}/retry": by_path("job"),
+    "POST /jobs/{job_id}/rerun": by_path("job"),
     "GET /jobs/{job_id}/runs": by_path("job"),
     "GET /jobs/{job_id}/events": [*by_path("job"), *by_path("job", headers={"accept": "text/event-stream"})],
     "GET /jobs/{job_id}/metrics": by_path("job"),
@@ -99,6 +100,8 @@ CASES: dict[str, Sequence[Naming]] = {
     "GET /models": [*after("model"), *after("base")],
     "GET /models/{model_id}": [*by_path("model"), *by_path("base")],
     "GET /models/{model_id}/compare/{older_id}": [*by_path("model"), *by_path("base")],
+    "GET /models/{model_id}/manifest": [*by_path("model"), *by_path("base")],
+    "GET /models/{model_id}/card": [*by_path("model"), *by_path("base")],
     "GET /deployments": after("deployment"),
     "GET /deployments/{deployment_id}": by_path("deployment"),
     "POST /deployments": [

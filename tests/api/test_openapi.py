@@ -24,6 +24,7 @@ PATHS = {
     "/jobs/{job_id}/pause": {"post"},
     "/jobs/{job_id}/resume": {"post"},
     "/jobs/{job_id}/retry": {"post"},
+    "/jobs/{job_id}/rerun": {"post"},
     "/jobs/{job_id}/runs": {"get"},
     "/jobs/{job_id}/artefacts": {"get"},
     "/files": {"get", "post"},

@@ -25,7 +25,7 @@ def test_a_pinned_file_is_read_only_while_it_is_the_same(tmp_path: Path) -> None
     folders = Folders(str(tmp_path), str(tmp_path))
     assert len(list(source_rows(data, folders))) == 1
     (tmp_path / "rows.jsonl").write_bytes(ROW * 2)
-    with pytest.raises(DataChanged, match="'rows.jsonl' has the sha256 .* its bytes have changed"):
+    with pytest.raises(DataChanged, match=r"'rows.jsonl' has the sha256 .* its bytes have changed"):
         list(source_rows(data, folders))
 
 
