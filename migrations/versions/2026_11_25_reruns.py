@@ -1,14 +1,14 @@
 """Which job a job repeats.
 
 Revision: 2026_11_25_reruns
-Revises: 2026_11_25_isolation
+Revises: 2026_11_25_limits
 """
 
 from alembic import op
 from sqlalchemy import Column, ForeignKey, Text, text
 
 revision = "2026_11_25_reruns"
-down_revision = "2026_11_25_isolation"
+down_revision = "2026_11_25_limits"
 branch_labels = None
 depends_on = None
 

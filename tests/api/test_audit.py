@@ -19,6 +19,7 @@ from tests.api.two_projects import Tenant, client_with, tenant
 from tests.api.uploading import empty_file_store, post, rows_of
 from tests.conftest import ADMIN_KEY, Services
 from tests.core.kept_files import CHAT, ended_job, model_id
+from tests.core.manifests import register_models
 
 Change = Callable[[httpx.Client, Tenant], httpx.Response]
 
@@ -39,6 +40,13 @@ def retried(client: httpx.Client, own: Tenant) -> httpx.Response:
     return client.post(f"/jobs/{job_id}/retry")
 
 
+def rerun(client: httpx.Client, own: Tenant) -> httpx.Response:
+    """A job of the hub that has made a model of each stage."""
+    job = client.post("/jobs", json=RECIPE).json()
+    register_models(job)
+    return client.post(f"/jobs/{job['id']}/rerun")
+
+
 def removed(client: httpx.Client, own: Tenant) -> httpx.Response:
     """A model of a job that has ended."""
     return client.delete(f"/v1/models/{model_id(ended_job(), CHAT)}")
@@ -51,6 +59,7 @@ CHANGES: dict[str, Change] = {
     "POST /jobs/{job_id}/pause": on("/jobs/{job}/pause"),
     "POST /jobs/{job_id}/resume": on("/jobs/{job}/resume"),
     "POST /jobs/{job_id}/retry": retried,
+    "POST /jobs/{job_id}/rerun": rerun,
     "POST /files": lambda client, own: post(client, rows_of(3)),
     "DELETE /files/{file_id}": lambda client, own: client.delete(f"/files/{post(client, rows_of(4)).json()['id']}"),
     "POST /v1/files": lambda client, own: post(client, rows_of(5), at="/v1/files"),
@@ -112,7 +121,9 @@ def test_a_change_leaves_one_entry_that_says_who_what_and_whence(client: httpx.C
     assert entry["thing"] in (answer.json().get("id"), answer.json().get("name"), own.deployment)
 
 
-UNPREPARED = [route for route in CHANGES if not route.endswith(("/resume", "/retry")) and "DELETE /" not in route]
+UNPREPARED = [
+    route for route in CHANGES if not route.endswith(("/resume", "/retry", "/rerun")) and "DELETE /" not in route
+]
 """Those whose case makes nothing else before, and that change something of a job at work."""
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from core import deployments
+from core.db import transaction
 from core.health import verdict
 from core.manifest import Base, Manifest, RowCounts, Software, SourceRecord, Training
 from core.spec import JobSpec
@@ -56,3 +58,27 @@ def manifest(**fields: Any) -> Manifest:
         adapter=None,
     )
     return made.model_copy(update=fields)
+
+
+def register_models(job: dict[str, Any]) -> None:
+    """Register a model of every stage of a job (as the api shows it) whose data sets are all of the hub."""
+    spec = JobSpec.model_validate(job["spec"])
+    data = tuple(SourceRecord(source=stage.data.source, revision="1" * 40) for stage in spec.stages)
+    for stage in spec.stages:
+        made = manifest(
+            model=f"{stage.name} of {job['id']}",
+            job_id=job["id"],
+            stage=stage.name,
+            data=data,
+            stage_spec=stage.model_dump(mode="json"),
+        )
+        with transaction() as session:
+            deployments.register_model(
+                session,
+                made.model,
+                stage=stage.name,
+                base_model=spec.base_model,
+                location="/m",
+                manifest=made.model_dump(mode="json"),
+                job_id=job["id"],
+            )

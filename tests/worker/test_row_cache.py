@@ -83,7 +83,8 @@ def test_what_the_models_are_measured_on_is_part_of_the_key(base: Path, data: Pa
     def key(**run: Any) -> str | None:
         spec = {"job_id": "j", "stage": {"name": "chat", "data": rows}, "seed": 1, "model": "m", "model_name": "m"}
         places = {"tokenizer": str(base), "data_root": str(data), "files_root": "f", "output": "o"}
-        return row_cache.key_of(StageRun.model_validate({**spec, **places, **run}))
+        stage = StageRun.model_validate({**spec, **places, **run})
+        return row_cache.key_of(stage, records(stage))
 
     keys = [key(), key(suites=[suite]), key(held_out_chat={"source": "held.jsonl"})]
     keys += [key(held_out={"data": rows, "rows": count}) for count in (1, 2)]
