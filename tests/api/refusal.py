@@ -20,6 +20,8 @@ class Refusal:
         self.broker = redis.Redis.from_url(services.redis_url)
         self.broker.delete(JOBS)
         self.storage = services.storage_path
+        # Tests of other files may have left some there.
+        self.stored_before = set(self.storage.rglob("*"))
 
     def of(self, body: Any, status: int = 422) -> dict[str, Any]:
         """The error of the answer."""
@@ -35,4 +37,4 @@ class Refusal:
             for table in (Job, Event):
                 assert session.scalar(select(func.count()).select_from(table)) == 0
         assert self.broker.llen(JOBS) == 0
-        assert list(self.storage.iterdir()) == []
+        assert set(self.storage.rglob("*")) == self.stored_before
