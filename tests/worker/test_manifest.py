@@ -16,6 +16,7 @@ from tests.worker.conftest import TINY_BASE
 from tests.worker.training import run_directory, run_to_end
 from worker.stages.run_dir import Exit
 
+pytestmark = pytest.mark.timeout(400)  # the first test waits for two trainings
 WARM_AND_CONSTANT: dict[str, Any] = {"lr_scheduler": "constant", "warmup_steps": 2}
 
 
