@@ -31,6 +31,9 @@ def deploy(
     split: Annotated[
         int | None, typer.Option(metavar="PERCENT", help="Try it on this share of requests first.")
     ] = None,
+    force: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Why, though its gate has failed; kept with the deployment.")
+    ] = None,
     follow: Follow = True,
     as_json: AsJson = False,
 ) -> None:
@@ -40,6 +43,8 @@ def deploy(
         wish["alias"] = alias
     if split is not None:
         wish["split"] = {"percent": split}
+    if force is not None:
+        wish["force"] = force
     with Client(get_settings()) as client:
         _show_to_the_end(client, client.post("/deployments", json.dumps(wish).encode()), follow, as_json)
 
@@ -158,6 +163,7 @@ def _show(deployment: dict[str, Any], as_json: bool) -> None:
         "timings": " · ".join(f"{phase} {seconds} s" for phase, seconds in _phases(deployment["timings"] or {})),
         "trial": " · ".join(_pairs(deployment["trial"] or {})),
         "takes back": deployment["rollback_of"],
+        "forced": deployment["forced"],
         "error": deployment["error"],
     }
     for name, value in lines.items():

@@ -99,6 +99,7 @@ def models_of(session: Session, alias: str) -> set[str]:
 
 def _served(alias: str) -> Select[Deployment]:
     query = select(Deployment).where(Deployment.alias == alias, Deployment.live_at.is_not(None))
+    query = query.where(Deployment.status != DeploymentStatus.FAILED)  # which its gate has taken down
     return query.order_by(Deployment.live_at.desc(), Deployment.seq.desc())
 
 

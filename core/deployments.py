@@ -5,7 +5,7 @@ it takes them in order of `seq`, one at a time.  A Session is a transaction that
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -21,8 +21,11 @@ from core.parity import ParityRecord
 from core.projects import DEFAULT
 from core.spec import DeploySpec
 from core.states import FINAL, OPEN, DeploymentStatus, check_deployment_move
+from core.verdict import Verdict
 
 AS_THE_JOB_SAYS = DeploySpec()
+Candidacy = Literal["if_room", "always"]
+"""How a model is measured beside what is live: where there is no room, it goes live first, or it does not at all."""
 
 
 def register_model(
@@ -39,6 +42,7 @@ def register_model(
     adapter_rank: int | None = None,
     canary: dict[str, Any] | None = None,
     parity: ParityRecord | None = None,
+    gate: Verdict | None = None,
 ) -> None:
     """Make a model known under its public name.
 
@@ -52,6 +56,7 @@ def register_model(
         "adapter_rank": adapter_rank,
         "canary": canary,
         "parity": None if parity is None else parity.model_dump(mode="json"),
+        "gate": None if gate is None else gate.model_dump(mode="json"),
     }
     values = {"stage": stage, "base_model": base_model, "project": project, "job_id": job_id, **made}
     made_anew = {**made, "created_at": func.now(), "removed_at": None}
@@ -67,6 +72,17 @@ def record_parity(session: Session, model_id: str, made: datetime, parity: Parit
     """Keep with the model what a check of its parity found, unless a retried job has made it anew since `made`."""
     query = update(Model).where(Model.id == model_id, Model.created_at == made)
     session.execute(query.values(parity=parity.model_dump(mode="json")))
+
+
+def record_gate(session: Session, model_id: str, verdict: Verdict) -> None:
+    """Keep with the model what its gate found."""
+    session.execute(update(Model).where(Model.id == model_id).values(gate=verdict.model_dump(mode="json")))
+
+
+def gate_of(session: Session, model_id: str) -> Verdict | None:
+    """What the model's gate found last, if anything was looked into."""
+    found = session.scalar(select(Model.gate).where(Model.id == model_id))
+    return None if found is None else Verdict.model_validate(found)
 
 
 def parity_of(session: Session, model_id: str) -> ParityRecord | None:
@@ -125,9 +141,12 @@ def request(
     how: DeploySpec = AS_THE_JOB_SAYS,
     rollback_of: str | None = None,
     project: str | None = None,
+    candidate: Candidacy | None = None,
 ) -> Deployment:
     """Ask for `alias` to serve the model.  If that is already live or under way, return that deployment."""
-    return ask(session, alias, model_id, job_id, how=how, rollback_of=rollback_of, project=project)[0]
+    return ask(
+        session, alias, model_id, job_id, how=how, rollback_of=rollback_of, project=project, candidate=candidate
+    )[0]
 
 
 def ask(
@@ -139,8 +158,13 @@ def ask(
     how: DeploySpec = AS_THE_JOB_SAYS,
     rollback_of: str | None = None,
     project: str | None = None,
+    candidate: Candidacy | None = None,
+    gate: Verdict | None = None,
+    forced: str | None = None,
 ) -> tuple[Deployment, bool]:
     """As `request`; tells as well whether the deployment is new.  The wish is the same whatever its drain and split.
+
+    `gate` is what allows it already, and `forced` why a person wants it whatever that says.
 
     Conflict when a model that is needed was removed, or has no adapter to be served as, or when the alias is not the
     project's.  Who asks for no project in particular may ask for any alias, and makes a new one that of the model.
@@ -162,6 +186,9 @@ def ask(
         weights_id=weights_id,
         drain=how.drain.model_dump(mode="json"),
         split=how.split.model_dump(mode="json") if how.split else None,
+        candidate=candidate,
+        gate=None if gate is None else gate.model_dump(mode="json"),
+        forced=forced,
         rollback_of=rollback_of,
     )
     session.add(deployment)
@@ -232,6 +259,11 @@ def live_on(session: Session, alias: str) -> Deployment | None:
     return session.scalar(query)
 
 
+def live_aliases(session: Session) -> set[str]:
+    """The aliases that serve something."""
+    return set(session.scalars(select(Deployment.alias).where(Deployment.status == DeploymentStatus.LIVE)))
+
+
 def places(session: Session) -> dict[str, int]:
     """How many deployments the gateway has to carry out before each open one, by id; 0 is the one in work."""
     query = select(Deployment.id).where(Deployment.status.in_(OPEN)).order_by(Deployment.seq)
@@ -252,8 +284,12 @@ def replaced_by(session: Session, alias: str, model_id: str, job_id: str) -> str
 
 
 def withdraw(session: Session, job_id: str, *, also_trials: bool = False) -> None:
-    """Take back what a job asked for, unless the gateway is putting it in place already, or tries it."""
-    back = {DeploymentStatus.PENDING, DeploymentStatus.STAGING} | ({DeploymentStatus.TRIAL} if also_trials else set())
+    """Take back what a job asked for, unless the gateway is putting it in place already, or tries it.
+
+    A candidate waits for the run that measures it, and for no other: what comes after it in the queue must not.
+    """
+    back = {DeploymentStatus.PENDING, DeploymentStatus.STAGING, DeploymentStatus.CANDIDATE}
+    back |= {DeploymentStatus.TRIAL} if also_trials else set()
     session.execute(
         update(Deployment)
         .where(Deployment.job_id == job_id, Deployment.status.in_(back))

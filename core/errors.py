@@ -140,6 +140,12 @@ class ParityMismatch(ServiceError):
     status, code = 422, "parity_mismatch"
 
 
+class GateFailed(ServiceError):
+    """A model does not hold what must hold before it goes live; what was served is served still."""
+
+    status, code = 409, "gate_failed"
+
+
 class Conflict(ServiceError):
     """A state that forbids the request for good; the client must not retry it unchanged."""
 

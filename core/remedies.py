@@ -20,6 +20,7 @@ REMEDIES = {
     "endpoint_failed": "look at the gateway's log; retry",
     "upstream_failed": "start the gateway, or raise `TUNESMITH_DEPLOY_TIMEOUT_S`; retry",
     "parity_mismatch": "mend what the message names (docs/parity.md), then retry; post a new job if rows are to change",
+    "gate_failed": "post a job that trains better, or deploy the model by hand with `force`; a retry fails again",
     "deployment_failed": "mend what the message names, then retry",
     "worker_lost": "look for what kills or freezes workers, as a kernel short of memory; retry",
     "bad_configuration": "set it as the message says, restart the worker, retry",

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from core.significance import wilson
+
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 SUFFIX_LENGTH = 64
 Suffix = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9][A-Za-z0-9_.-]{{0,{SUFFIX_LENGTH - 1}}}$")]
@@ -246,6 +248,16 @@ class EvaluationSpec(Spec):
         held_out = {} if self.tools is None else {HELD_OUT: SuiteSpec.model_validate(self.tools.model_dump())}
         return {**held_out, **self.suites}
 
+    def suite_names(self) -> list[str]:
+        """The suites whose answers are graded, the held-out one first."""
+        return [*([HELD_OUT] if self.tools is not None or self.hold_out_rows else []), *self.suites]
+
+    def rows_of(self, suite: str) -> int | None:
+        """How many rows the suite has at most, where the spec says so."""
+        if suite != HELD_OUT:
+            return self.suites[suite].rows
+        return self.hold_out_rows or (None if self.tools is None else self.tools.rows)
+
     def sources(self) -> Iterator[SourceSpec]:
         """Everything that the models are measured on."""
         yield from (data for data in (self.tools, self.chat) if data is not None)
@@ -277,6 +289,54 @@ class SplitSpec(Spec):
     max_bad_calls: float = Field(0.05, ge=0, le=1, description="share of those that call what was not offered")
 
 
+SuiteMetric = Literal[
+    "function_name_accuracy",
+    "function_name_and_args_accuracy",
+    "lenient_function_name_and_args_accuracy",
+    "no_call_accuracy",
+    "no_call_precision",
+    "stop_rate",
+]
+
+
+class FloorSpec(Spec):
+    """The least that a metric of a suite must be.  The lower end of its 95% interval counts: few rows prove little."""
+
+    suite: Name = HELD_OUT
+    metric: SuiteMetric = "function_name_and_args_accuracy"
+    low: float = Field(gt=0, lt=1, description="of the interval's lower end, which no number of rows brings to 1")
+
+
+class ConditionsSpec(Spec):
+    """What must hold for one model."""
+
+    floors: tuple[FloorSpec, ...] = Field((), max_length=32)
+    max_chat_loss_rise: float | None = Field(
+        None, ge=0, description="nats a token that the held-out chat loss may be above that of the stage before"
+    )
+    no_regression: bool = Field(
+        False, description="not worse than what is live on the rows that both answered: one-sided McNemar test at 5%"
+    )
+    not_comparable: Literal["fail", "pass"] = Field(
+        "fail", description="what `no_regression` does when what is live answered none of the rows and cannot be asked"
+    )
+
+    @property
+    def ask_for_something(self) -> bool:
+        """Whether there is a condition that can fail."""
+        return bool(self.floors) or self.max_chat_loss_rise is not None or self.no_regression
+
+
+class GateSpec(ConditionsSpec):
+    """What must hold before a model goes live: its own conditions for the job's last model, `stages` for earlier ones.
+
+    With a gate, an earlier stage's model that has no conditions of its own is measured, and goes live only where
+    nothing else is.
+    """
+
+    stages: dict[Name, ConditionsSpec] = Field(default_factory=dict, max_length=8)
+
+
 ServeAs = Literal["merged", "adapter"]
 
 
@@ -288,6 +348,7 @@ class DeploySpec(Spec):
         "merged", description="merged: its weights replace those served; adapter: beside others on the served base"
     )
     drain: DrainSpec = DrainSpec()
+    gate: GateSpec | None = Field(None, description="what must hold before a model goes live; nothing when absent")
     split: SplitSpec | None = Field(None, description="try it on a share of the requests first; not when absent")
 
 
@@ -342,8 +403,11 @@ class JobSpec(Spec):
         names = [stage.name for stage in self.stages]
         if len(set(names)) != len(names):
             raise ValueError(f"stages {names}: every stage needs a name of its own")
-        if "base" in names:
-            raise ValueError("a stage cannot be called 'base': that name stands for the model before training")
+        if "base" in names or "live" in names:
+            raise ValueError(
+                "a stage can be called neither 'base' nor 'live': these stand for the model before training, and for "
+                "what was live before"
+            )
         first = self.stages[0]
         if first.no_call_fraction or first.replay_fraction:
             raise ValueError("the first stage has no earlier chat rows: leave out no_call_fraction and replay_fraction")
@@ -351,6 +415,55 @@ class JobSpec(Spec):
             if stage.no_call_fraction + stage.replay_fraction >= 1:
                 raise ValueError(f"stage {stage.name}: no_call_fraction + replay_fraction must stay below 1")
         return self
+
+    @model_validator(mode="after")
+    def _gate_can_be_met(self) -> "JobSpec":
+        if (gate := self.deploy.gate) is None:
+            return self
+        if self.deploy.when == "never":
+            raise ValueError("deploy.gate holds models back, and deploy.when is never: leave one of them out")
+        earlier = [stage.name for stage in self.stages[:-1]] if self.deploy.when == "each_stage" else []
+        if unknown := sorted(gate.stages.keys() - earlier):
+            raise ValueError(
+                f"deploy.gate.stages names {unknown}: the earlier stages that are deployed are {earlier}, and the "
+                "conditions of the last one are those of deploy.gate itself"
+            )
+        last = self.stages[-1].name
+        self._check_conditions("deploy.gate", gate, last)
+        for name, conditions in gate.stages.items():
+            self._check_conditions(f"deploy.gate.stages.{name}", conditions, name)
+        return self
+
+    def _check_conditions(self, where: str, conditions: ConditionsSpec, stage: str) -> None:
+        """ValueError when the conditions ask for what the job does not measure, or for nothing."""
+        suites = self.evaluation.suite_names()
+        if not conditions.ask_for_something:
+            raise ValueError(f"{where} asks for nothing: give it floors, max_chat_loss_rise or no_regression")
+        if missing := sorted({floor.suite for floor in conditions.floors} - set(suites)):
+            raise ValueError(f"{where}.floors names the suites {missing}: the job is measured on {suites}")
+        for floor in conditions.floors:
+            rows = self.evaluation.rows_of(floor.suite)
+            if rows is not None and (best := wilson(rows, rows)[0]) < floor.low:
+                raise ValueError(
+                    f"{where}.floors asks for {floor.low:g} of {floor.suite}: {rows} rows that are all right have a "
+                    f"lower end of {best:.3f}; ask for less, or measure on more rows"
+                )
+        if conditions.no_regression and not suites:
+            raise ValueError(f"{where}.no_regression compares answers to suites, and the job has none: name one")
+        if conditions.max_chat_loss_rise is not None:
+            if self.evaluation.chat is None:
+                raise ValueError(f"{where}.max_chat_loss_rise needs held-out chat rows: name evaluation.chat")
+            if self.stage_before(stage) == "base" and not self.evaluation.base:
+                raise ValueError(f"{where}.max_chat_loss_rise compares with the base: set evaluation.base")
+            if self.deploy.when == "last_stage":
+                raise ValueError(
+                    f"{where}.max_chat_loss_rise compares with the stage before: set deploy.when each_stage"
+                )
+
+    def stage_before(self, name: str) -> str:
+        """The stage whose model this stage goes on with, or `base`."""
+        names = [stage.name for stage in self.stages]
+        return (["base", *names])[names.index(name)]
 
     @property
     def held_out(self) -> HeldOut | None:

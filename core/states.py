@@ -58,6 +58,7 @@ class DeploymentStatus(StrEnum):
     PENDING = "pending"
     STAGING = "staging"
     SWAPPING = "swapping"
+    CANDIDATE = "candidate"
     TRIAL = "trial"
     LIVE = "live"
     SUPERSEDED = "superseded"
@@ -67,15 +68,17 @@ class DeploymentStatus(StrEnum):
 _D = DeploymentStatus
 DEPLOYMENT_MOVES: dict[DeploymentStatus, frozenset[DeploymentStatus]] = {
     _D.PENDING: frozenset({_D.STAGING, _D.FAILED, _D.SUPERSEDED}),
-    _D.STAGING: frozenset({_D.PENDING, _D.SWAPPING, _D.FAILED, _D.SUPERSEDED}),
+    _D.STAGING: frozenset({_D.PENDING, _D.SWAPPING, _D.CANDIDATE, _D.FAILED, _D.SUPERSEDED}),
     _D.SWAPPING: frozenset({_D.PENDING, _D.TRIAL, _D.LIVE, _D.FAILED}),
+    _D.CANDIDATE: frozenset({_D.PENDING, _D.TRIAL, _D.LIVE, _D.FAILED, _D.SUPERSEDED}),
     _D.TRIAL: frozenset({_D.PENDING, _D.LIVE, _D.FAILED, _D.SUPERSEDED}),
-    _D.LIVE: frozenset({_D.SUPERSEDED}),
+    _D.LIVE: frozenset({_D.SUPERSEDED, _D.FAILED}),
     _D.SUPERSEDED: frozenset(),
     _D.FAILED: frozenset(),
 }
-"""`trial`: a share of the alias's requests goes to the model, until it is live or failed."""
-OPEN = frozenset({_D.PENDING, _D.STAGING, _D.SWAPPING, _D.TRIAL})
+"""`candidate`: the model answers under its own name only, while its job measures it; `trial`: a share of the alias's
+requests goes to it.  One that was live has failed when its gate did and nothing was there to go back to."""
+OPEN = frozenset({_D.PENDING, _D.STAGING, _D.SWAPPING, _D.CANDIDATE, _D.TRIAL})
 """States of a deployment that the gateway has still to carry out, or is carrying out."""
 
 

@@ -1,12 +1,14 @@
 """The vLLMs of this gateway and what is live on them.
 
-One serves; a second one is there while it takes the first one's place, or while a new model is tried beside the old.
+One serves; a second one is there while it takes the first one's place, or while a new model is measured or tried
+beside the old.
 `publish` turns all of that into the table that requests follow.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,15 @@ log = logging.getLogger(__name__)
 SLOTS = 2
 
 
+@dataclass(frozen=True)
+class Guest:
+    """A version that is loaded beside what is live: it takes the alias over, or goes."""
+
+    alias: str
+    version: Version
+    backend: Backend
+
+
 class Fleet:
     """At most two vLLMs; `live` says by alias what the first one serves."""
 
@@ -35,18 +46,22 @@ class Fleet:
         self.routes = routes
         self.main: Backend | None = None
         self.live: Mapping[str, Version] = {}
+        self.guest: Guest | None = None
         self.trial: Trial | None = None
-        self.trial_backend: Backend | None = None
-        """The second vLLM, if the model on trial has one of its own."""
-        self._tried: Version | None = None
+        """The guest's, if it gets a share of its alias's requests; else it answers under its own name only."""
         self.roots = roots
         self._settings = settings
         self._on_death = on_death
         self._leaving: dict[int, asyncio.Task[None]] = {}
 
+    @property
+    def guest_backend(self) -> Backend | None:
+        """The second vLLM, if the guest has one of its own."""
+        return None if self.guest is None or self.guest.backend is self.main else self.guest.backend
+
     async def vacant(self) -> Backend:
         """A vLLM yet to be started, in a slot that nothing uses any more."""
-        used = {backend.slot for backend in (self.main, self.trial_backend) if backend is not None}
+        used = {backend.slot for backend in (self.main, self.guest_backend) if backend is not None}
         slot = min(set(range(SLOTS)) - used)
         if (leaving := self._leaving.get(slot)) is not None:
             await leaving
@@ -81,7 +96,7 @@ class Fleet:
             self.routes.hold(reason, turn_away=turn_away, retry_after_s=retry_after_s)
 
     def publish(self) -> None:
-        """Lead every further request to what is live now, and to what is on trial."""
+        """Lead every further request to what is live now, and to the guest."""
         models: dict[str, Target] = {}
         aliases: dict[str, Target | Trial] = {}
         if self.main is not None:
@@ -91,16 +106,17 @@ class Fleet:
                 aliases[alias] = models[version.model_id] = self.main.target(version)
             for version in self.live.values():
                 models.setdefault(version.weights_id, self.main.weights_target(version))
+        if self.guest is not None:
+            models[self.guest.version.model_id] = self.guest.backend.target(self.guest.version)
         if self.trial is not None:
             aliases[self.trial.alias] = self.trial
-            models[self.trial.new.model_id] = self.trial.new
         self.routes.set(Table(aliases, models, self._projects()))
 
     def _projects(self) -> dict[str, frozenset[str]]:
         """Whose each name is.  The weights of several adapters are of all whose adapters they are."""
         found: dict[str, set[str]] = {}
-        tried = () if self._tried is None else (self._tried,)
-        for version in (*self.live.values(), *tried):
+        guests = () if self.guest is None else (self.guest.version,)
+        for version in (*self.live.values(), *guests):
             for name in (version.model_id, version.weights_id):
                 found.setdefault(name, set()).add(version.project)
         for alias, version in self.live.items():
@@ -125,33 +141,48 @@ class Fleet:
         else:
             self._retire(first)
 
-    def begin_trial(self, alias: str, version: Version, backend: Backend, rules: SplitSpec) -> None:
-        """Send a share of the alias's requests to the version; something must be live on the alias."""
-        assert self.main is not None
-        self.trial = Trial(alias, self.main.target(self.live[alias]), backend.target(version), rules)
-        self.trial_backend = None if backend is self.main else backend
-        self._tried = version
+    def welcome(self, guest: Guest) -> None:
+        """Let the version answer under its own name, and under no other."""
+        self.guest = guest
         self.publish()
-        if self.trial_backend is not None:
-            backend.gate.open()
+        if guest.backend is not self.main:
+            guest.backend.gate.open()
 
-    async def accept_trial(self) -> None:
-        """The alias's requests all go to the new model."""
-        trial, version, backend = self.trial, self._tried, self.trial_backend or self.main
-        assert trial is not None
-        assert version is not None
-        assert backend is not None
-        self.trial = self.trial_backend = self._tried = None
-        await self.serve(trial.alias, version, backend)
+    def begin_trial(self, rules: SplitSpec) -> None:
+        """Send a share of its alias's requests to the guest; something must be live on the alias."""
+        assert self.main is not None
+        assert self.guest is not None
+        old, new = self.main.target(self.live[self.guest.alias]), self.guest.backend.target(self.guest.version)
+        self.trial = Trial(self.guest.alias, old, new, rules)
+        self.publish()
 
-    async def end_trial(self) -> None:
-        """They all go to the old one again."""
-        second = self.trial_backend
-        self.trial = self.trial_backend = self._tried = None
+    async def accept(self) -> None:
+        """The alias's requests all go to the guest."""
+        guest = self.guest
+        assert guest is not None
+        self.guest = self.trial = None
+        await self.serve(guest.alias, guest.version, guest.backend)
+
+    async def dismiss(self) -> None:
+        """What is live is all that there is again."""
+        second = self.guest_backend
+        self.guest = self.trial = None
         self.publish()
         if second is not None:
             self._retire(second)
         await self.forget_adapters()
+
+    async def drop(self, aliases: set[str]) -> None:
+        """Serve these no more; with nothing left to serve, vLLM ends once its answers have."""
+        self.live = {alias: version for alias, version in self.live.items() if alias not in aliases}
+        main = self.main
+        if self.live or main is None:
+            self.publish()
+            await self.forget_adapters()
+            return
+        self.main = None
+        self.publish()
+        self._retire(main)
 
     async def forget_adapters(self) -> None:
         """Unload what is live no more; a failure costs memory only, until the next start."""
@@ -186,7 +217,7 @@ class Fleet:
         for task in list(self._leaving.values()):
             task.cancel()
         await asyncio.gather(*self._leaving.values(), return_exceptions=True)
-        for backend in (self.main, self.trial_backend):
+        for backend in (self.main, self.guest_backend):
             if backend is not None:
                 await backend.stop()
 

@@ -48,7 +48,7 @@ class ParityPage:
             raise NotFound(f"stage {asked.stage} of job {asked.job_id} keeps nothing to ask about", param="stage")
         async with self._fleet.routes.passing(asked.model) as passage:
             target = passage.target
-            backends = (self._fleet.main, self._fleet.trial_backend)
+            backends = (self._fleet.main, self._fleet.guest_backend)
             backend = next((each for each in backends if each is target.backend), None)
             if backend is None:
                 raise NotServing(f"{asked.model} has just been replaced: ask for what is served now")

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from core import deployments
+from core.candidates import is_accepted
 from core.db import in_thread
 from core.errors import Conflict, ServiceError
 from core.models import Model
@@ -24,7 +25,7 @@ from core.states import DeploymentStatus
 from inference.backend import Backend
 from inference.fleet import Fleet
 from inference.metrics import Metrics
-from inference.rollout import Rollout, Withdrawn
+from inference.rollout import NoRoom, Rollout, Withdrawn
 from inference.routes import Routes
 from inference.sharing import Sharing
 from inference.trial import Trial, Verdict
@@ -45,7 +46,7 @@ class Reconciler:
         self._settings = settings
         self._metrics = metrics
         self._sharing = Sharing(self.fleet, settings)
-        self._on_trial: tuple[Wish, Rollout] | None = None
+        self._with_guest: tuple[Wish, Rollout] | None = None
         self._trial_shown_at_s = 0.0
         self._tried: set[str] = set()
         self._dead: set[Backend] = set()
@@ -89,15 +90,17 @@ class Reconciler:
             self.fleet.publish()
 
     async def _step(self) -> None:
-        if self._on_trial is not None:
-            await self._follow_trial(*self._on_trial)
+        if self._with_guest is not None:
+            await self._follow_guest(*self._with_guest)
+        elif self.fleet.live:
+            await self._drop_what_was_taken_down()
         self._dead.clear()
         was_paused = self._sharing.paused
-        if self._on_trial is None:
+        if self._with_guest is None:
             await self._sharing.follow()
         if self._sharing.paused:
             return
-        wish = await self._next() if self._on_trial is None else None
+        wish = await self._next() if self._with_guest is None else None
         # After a training the new model is what vLLM starts with, or wakes with: nobody needs the old one meanwhile.
         if wish is None or not (was_paused and wish.is_simple):
             await self._bring_back()
@@ -142,12 +145,14 @@ class Reconciler:
         return await in_thread(find)
 
     async def _carry_out(self, wish: Wish) -> None:
-        """From pending to live, on trial, failed or withdrawn; what was served stays served unless it is live."""
+        """From pending to live, candidate, on trial, failed or withdrawn; what was served is, unless it is live."""
         log.info("deployment.started deployment_id=%s model=%s", wish.deployment_id, wish.version.model_id)
         rollout = Rollout(self.fleet, self._settings, wish, partial(self._swapping, wish))
         try:
             await in_thread(lambda s: deployments.advance(s, wish.deployment_id, D.STAGING))
             await rollout.carry_out()
+        except NoRoom as reason:
+            await self._record(wish, D.SUPERSEDED, rollout, error=reason.message)
         except Withdrawn as reason:
             log.info("deployment.withdrawn deployment_id=%s: %s", wish.deployment_id, reason)
         except ServiceError as error:
@@ -166,27 +171,49 @@ class Reconciler:
             failure = f"{type(error).__name__}: {error} (the gateway's log has the traceback)"
             await self._record(wish, D.FAILED, rollout, error=failure)
         else:
-            if self.fleet.trial is None:
-                await self._record(wish, D.LIVE, rollout)
-            else:
-                self._on_trial = (wish, rollout)
-                await self._record(wish, D.TRIAL, rollout, trial=self.fleet.trial.shown())
+            await self._record_success(wish, rollout)
 
-    async def _follow_trial(self, wish: Wish, rollout: Rollout) -> None:
-        """End the trial when its rules say so, a user does, or a vLLM is gone."""
-        trial, second = self.fleet.trial, self.fleet.trial_backend
-        assert trial is not None
-        status = await in_thread(lambda s: deployments.get(s, wish.deployment_id).status)
-        if status != D.TRIAL:
-            log.info("trial.withdrawn deployment_id=%s", wish.deployment_id)
-            await self._end_trial()
+    async def _record_success(self, wish: Wish, rollout: Rollout) -> None:
+        if self.fleet.guest is None:
+            await self._record(wish, D.LIVE, rollout)
+            return
+        self._with_guest = (wish, rollout)
+        if self.fleet.trial is not None:
+            await self._record(wish, D.TRIAL, rollout, trial=self.fleet.trial.shown())
+        elif not await self._record(wish, D.CANDIDATE, rollout):
+            await self._dismiss()
+
+    async def _follow_guest(self, wish: Wish, rollout: Rollout) -> None:
+        """Go on as its row says, which its job or a user may have changed, or a vLLM that is gone."""
+        second = self.fleet.guest_backend
+        row = await in_thread(lambda s: deployments.get(s, wish.deployment_id))
+        if row.status not in (D.CANDIDATE, D.TRIAL):
+            log.info("guest.withdrawn deployment_id=%s", wish.deployment_id)
+            await self._dismiss()
         elif second is not None and second in self._dead:
-            await self._end_trial()
+            await self._dismiss()
             await self._record(wish, D.FAILED, rollout, error="the vLLM with the new model ended by itself")
         elif self._dead or await self._sharing.is_wanted():
-            await self._end_trial()
+            await self._dismiss()
             await self._record(wish, D.PENDING, rollout)
-        elif (verdict := trial.verdict()) is not None:
+        elif self.fleet.trial is not None:
+            await self._follow_trial(wish, rollout, self.fleet.trial)
+        elif is_accepted(row):
+            await self._accept(wish, rollout)
+
+    async def _accept(self, wish: Wish, rollout: Rollout) -> None:
+        """The candidate holds what it must: it goes live, or on trial first."""
+        if wish.split is None or wish.alias not in self.fleet.live:
+            await self._make_live(wish, rollout)
+            return
+        self.fleet.begin_trial(wish.split)
+        assert self.fleet.trial is not None
+        if not await self._record(wish, D.TRIAL, rollout, trial=self.fleet.trial.shown()):
+            await self._dismiss()
+
+    async def _follow_trial(self, wish: Wish, rollout: Rollout, trial: Trial) -> None:
+        """End the trial when its rules say so."""
+        if (verdict := trial.verdict()) is not None:
             await self._decide(wish, rollout, trial, verdict)
         elif time.monotonic() >= self._trial_shown_at_s:
             self._trial_shown_at_s = time.monotonic() + TRIAL_SHOWN_EVERY_S
@@ -195,18 +222,28 @@ class Reconciler:
     async def _decide(self, wish: Wish, rollout: Rollout, trial: Trial, verdict: Verdict) -> None:
         log.info("trial.ended deployment_id=%s %s", wish.deployment_id, verdict)
         shown = {**trial.shown(), "accepted": verdict.accepted, "verdict": verdict.reason}
-        if not verdict.accepted:
-            await self._end_trial()
-            await self._record(wish, D.FAILED, rollout, trial=shown, error=f"the trial failed: {verdict.reason}")
+        if verdict.accepted:
+            await self._make_live(wish, rollout, trial=shown)
             return
-        # The row first: it may have been withdrawn, and leading the requests over cannot fail.
-        if await self._record(wish, D.LIVE, rollout, trial=shown):
-            self._on_trial = None
-            await self.fleet.accept_trial()
+        await self._dismiss()
+        await self._record(wish, D.FAILED, rollout, trial=shown, error=f"the trial failed: {verdict.reason}")
 
-    async def _end_trial(self) -> None:
-        self._on_trial = None
-        await self.fleet.end_trial()
+    async def _make_live(self, wish: Wish, rollout: Rollout, **more: Any) -> None:
+        """The row first: it may have been withdrawn, and leading the requests over cannot fail."""
+        if await self._record(wish, D.LIVE, rollout, **more):
+            self._with_guest = None
+            await self.fleet.accept()
+
+    async def _dismiss(self) -> None:
+        self._with_guest = None
+        await self.fleet.dismiss()
+
+    async def _drop_what_was_taken_down(self) -> None:
+        """A model that was measured live, and failed, while nothing else was there to go back to."""
+        live = await in_thread(deployments.live_aliases)
+        if gone := self.fleet.live.keys() - live:
+            log.info("deployment.taken_down aliases=%s", sorted(gone))
+            await self.fleet.drop(gone)
 
     async def _swapping(self, wish: Wish) -> None:
         try:

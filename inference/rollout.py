@@ -20,7 +20,7 @@ from core.parity import ParityRecord
 from core.settings import Settings
 from inference.backend import Backend
 from inference.control import ExchangeFailed, NeedsRestart
-from inference.fleet import Fleet
+from inference.fleet import Fleet, Guest
 from inference.names import ENGINE_NAME
 from inference.parity import ParityCheck
 from inference.room import Room, room_for
@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 
 class Withdrawn(Conflict):
     """The model is not wanted any more; what was served is served still."""
+
+
+class NoRoom(Conflict):
+    """The model is there to be measured beside what is live, and the memory is not."""
 
 
 class Rollout:
@@ -47,6 +51,8 @@ class Rollout:
         self._new = wish.version
         self._swapping = swapping
         self._is_swapping = False
+        self._no_room: str | None = None
+        """Why there is no room for a candidate, so that it is measured once it is live."""
         self._parity = ParityCheck(wish.version)
 
     @property
@@ -55,7 +61,7 @@ class Rollout:
         return self._parity.record
 
     async def carry_out(self) -> None:
-        """Serve the version under its alias, or begin its trial (`fleet.trial`).
+        """Serve the version under its alias, or make it a guest (`fleet.guest`): a candidate, or one on trial.
 
         On an error, Withdrawn among them, everything is served as before, or vLLM is down and the reconciler will
         start it on what is live.
@@ -119,10 +125,12 @@ class Rollout:
         except Withdrawn:
             await self._fleet.forget_adapters()
             raise
-        await self._try_or_serve(main)
+        await self._take_in(main)
 
     async def _replace(self, main: Backend) -> None:
         """Other weights: exchange them in place where vLLM can, else start another one."""
+        if self._is_candidate and not (room := await self._room()).fits:
+            self._give_candidate_up(room)
         if self._new.adapter is not None and not main.takes_adapters:
             await self._elsewhere(main, "the running vLLM serves no adapters")
             return
@@ -133,9 +141,10 @@ class Rollout:
         except NeedsRestart as reason:
             await self._elsewhere(main, reason.message)
             return
-        if self._is_tried:
+        if self._is_guest:
             await main.control.discard()
-            await self._elsewhere(main, "a trial serves both models' weights at once")
+            both = "a candidate is measured beside" if self._is_candidate else "a trial serves its weights beside"
+            await self._elsewhere(main, f"{both} those of what is live")
             return
         try:
             # While serving goes on: whatever can be exchanged in place has the tokenizer and template that is served.
@@ -225,6 +234,8 @@ class Rollout:
             self._choose("blue_green", f"{why}; {room.text}")
             await self._pass_over(room)
             return
+        if self._is_candidate:
+            self._give_candidate_up(room)
         if self._is_tried:
             raise Conflict(
                 f"{why}, and {room.text}: free some, deploy it without `split`, or with serve_as `adapter`",
@@ -246,7 +257,7 @@ class Rollout:
         except BaseException:
             await second.stop()
             raise
-        await self._try_or_serve(second)
+        await self._take_in(second)
 
     async def _restart(self, main: Backend) -> None:
         main.gate.close("a model is being put in place")
@@ -299,23 +310,41 @@ class Rollout:
         """What must be served once this version is."""
         return list(self._fleet.with_live(self._wish.alias, self._new).values())
 
+    def _give_candidate_up(self, room: Room) -> None:
+        """Put it in place without; NoRoom when it is there to be measured only."""
+        if self._wish.candidate == "always":
+            raise NoRoom(f"{self._new.model_id} can only be measured beside what is live, and {room.text}")
+        self._no_room = room.text
+
+    @property
+    def _is_candidate(self) -> bool:
+        """Whether it is measured before any user is led to it: where nobody is served, it may as well be live."""
+        return self._wish.candidate is not None and self._no_room is None and bool(self._fleet.live)
+
+    @property
+    def _is_guest(self) -> bool:
+        """Whether what is live stays so beside it."""
+        return self._is_candidate or self._is_tried
+
     @property
     def _is_tried(self) -> bool:
         """Whether a share of the requests comes first: it was asked for, and there is an old model for the rest."""
         return self._wish.split is not None and self._wish.alias in self._fleet.live
 
-    async def _try_or_serve(self, backend: Backend) -> None:
-        if self._is_tried and self._wish.split is not None:
-            self._fleet.begin_trial(self._wish.alias, self._new, backend, self._wish.split)
-        else:
+    async def _take_in(self, backend: Backend) -> None:
+        if not self._is_guest:
             await self._serve(backend)
+            return
+        self._fleet.welcome(Guest(self._wish.alias, self._new, backend))
+        if self._wish.split is not None and not self._is_candidate:
+            self._fleet.begin_trial(self._wish.split)
 
     async def _serve(self, backend: Backend) -> None:
         await self._fleet.serve(self._wish.alias, self._new, backend)
 
     async def _begin_swapping(self) -> None:
-        """From here on it cannot be withdrawn any more."""
-        if not self._is_swapping:
+        """From here on it cannot be withdrawn any more; a candidate can, for it changes nothing of what is served."""
+        if not self._is_swapping and not self._is_candidate:
             await self._swapping()
             self._is_swapping = True
 
@@ -327,6 +356,8 @@ class Rollout:
         return self._wish.drain.timeout_s or self._settings.drain_timeout_s
 
     def _choose(self, strategy: str, reason: str) -> None:
+        if self._no_room is not None:
+            reason = f"{reason}; it is measured once it is live, for {self._no_room}"
         log.info("rollout.strategy deployment_id=%s strategy=%s reason=%s", self._wish.deployment_id, strategy, reason)
         self.strategy, self.reason = strategy, reason
 

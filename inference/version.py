@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from core import storage
+from core.candidates import is_accepted
+from core.deployments import Candidacy
 from core.errors import CheckpointRefused
 from core.models import Deployment, Model
 from core.projects import DEFAULT
@@ -58,11 +60,13 @@ class Wish:
     version: Version
     drain: DrainSpec
     split: SplitSpec | None
+    candidate: Candidacy | None = None
+    """How it is measured beside what is live; None once that was done, or if nobody asks for it."""
 
     @property
     def is_simple(self) -> bool:
         """Whether nothing but the new weights is needed: no others beside them."""
-        return self.version.adapter is None and self.split is None
+        return self.version.adapter is None and self.split is None and self.candidate is None
 
 
 def wish_of(session: Session, deployment: Deployment, model: Model) -> Wish:
@@ -73,6 +77,7 @@ def wish_of(session: Session, deployment: Deployment, model: Model) -> Wish:
         version_of(session, deployment, model),
         DrainSpec.model_validate(deployment.drain),
         SplitSpec.model_validate(deployment.split) if deployment.split else None,
+        None if is_accepted(deployment) else cast("Candidacy | None", deployment.candidate),
     )
 
 

@@ -25,8 +25,10 @@ from core.manifest import Manifest
 from core.parity import Kind, Mismatch, ParityRecord, What
 from core.scorecard.card import Difference, Reason, Scorecard
 from core.settings import Settings
-from core.spec import DrainSpec, SplitSpec
+from core.spec import DrainSpec, FloorSpec, GateSpec, SplitSpec, SuiteMetric
 from core.states import DeploymentStatus, JobStatus, PreflightStatus
+from core.verdict import Condition
+from core.verdict import Verdict as GateVerdict
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
@@ -103,6 +105,12 @@ def test_every_status_and_field_of_a_deployment_is_explained() -> None:
     ours = {*DeploymentStatus, *DeploymentView.model_fields, *DeploymentRequest.model_fields}
     inner = {*SplitSpec.model_fields, *(f"drain.{name}" for name in DrainSpec.model_fields)}
     assert ours | inner <= set(re.findall(r"`([a-z_.]+)`", page)) | {"id", "object", "status", "drain"}
+
+
+def test_every_field_of_a_verdict_is_explained() -> None:
+    page = (ROOT / "docs" / "gates.md").read_text(encoding="utf-8")
+    ours = {*GateVerdict.model_fields, *Condition.model_fields, *FloorSpec.model_fields, *GateSpec.model_fields}
+    assert ours | {*get_args(SuiteMetric)} <= set(re.findall(r"`([a-z_]+)`", page))
 
 
 def test_every_field_and_kind_of_a_parity_record_is_explained() -> None:

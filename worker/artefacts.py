@@ -21,6 +21,7 @@ from core.projects import DEFAULT
 from core.settings import get_settings
 from core.spec import JobSpec, StageSpec
 from core.storage import model_location, read_json, resolve, stage_dir, write_json
+from core.verdict import Verdict
 from worker.stages.evaluate_run import CHAT_ROWS, EarlierModel, EvaluationRun
 from worker.stages.run_dir import StageRun
 from worker.stages.takeover import current
@@ -125,6 +126,7 @@ class Artefacts:
         stage: StageSpec,
         canary: dict[str, Any] | None = None,
         parity: ParityRecord | None = None,
+        fidelity: Verdict | None = None,
     ) -> None:
         """Make the stage's merged model known, and the base model that its adapter is for."""
         self.register_base(session, lease)
@@ -143,6 +145,7 @@ class Artefacts:
             adapter_rank=(manifest.get("adapter") or {}).get("rank"),
             canary=canary,
             parity=parity,
+            gate=fidelity,
         )
 
     def register_base(self, session: Session, lease: runs.Lease) -> None:

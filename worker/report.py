@@ -7,8 +7,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from core import events, runs
+from core.errors import GateFailed
 from core.health import Finding, HealthWatch, Step
 from core.spec import StageSpec
+from core.verdict import Verdict
 from worker.lease import LeaseKeeper
 
 _METRIC_FIELDS = ("step", "epoch", "loss", "grad_norm", "learning_rate", "tokens", "tokens_per_s", "step_s")
@@ -35,6 +37,12 @@ class Reporter:
             events.add_event(session, self.lease.job_id, type_, message, self.lease.attempt, data=data)
 
         self.keeper.write(add)
+
+    def gate_failed(self, what: str, verdict: Verdict) -> GateFailed:
+        """Tell that a model's gate failed, and return the error with which the job ends."""
+        error = GateFailed(f"{what}: {'; '.join(verdict.failures)}")
+        self.event("gate.failed", error.message, verdict.model_dump(mode="json"))
+        return error
 
     def for_program(self, stage: str, program: str) -> Callable[[list[dict[str, Any]]], None]:
         """A function that takes the new events of a running program; call it often, with none too."""

@@ -4,6 +4,7 @@ Whatever is on disk and in the rows already is not done again, so a run that tak
 was stopped.  This is one of the process edges: every error ends the run with a state and a message.
 """
 
+import hashlib
 import json
 import logging
 import signal
@@ -24,8 +25,10 @@ from core.settings import get_settings
 from core.spec import DeploySpec, JobSpec, StageSpec
 from core.states import STOPPING, JobStatus
 from core.storage import read_json, stage_dir, write_json
+from core.verdict import Verdict
 from worker import job_preflight, result_file
 from worker.artefacts import Artefacts
+from worker.gating import Gating
 from worker.job_preflight import Prepared
 from worker.lease import LeaseKeeper, Stopped
 from worker.live import LiveModel
@@ -110,6 +113,7 @@ class JobRun:
         self.live = LiveModel(keeper)
         self.parity = ParityBeforeTraining(keeper, self.reporter)
         self.gpu = SharedGpu(keeper, self.reporter)
+        self.gating = Gating(spec, keeper, self.reporter, self.live, self)
 
     def run(self) -> None:
         """Everything the spec asks for."""
@@ -119,12 +123,12 @@ class JobRun:
             self._measure_base()
         self._check_parity()
         for stage in self.spec.stages:
-            self._move(JobStatus.TRAINING, stage.name)
+            self.move(JobStatus.TRAINING, stage.name)
             self.gpu.take()
             self._train(stage)
-            self._move(JobStatus.MERGING, stage.name)
+            self.move(JobStatus.MERGING, stage.name)
             self._program("merge", stage)
-            self._register(stage, self._program("canary", stage).get("canary"))
+            self._verify(stage)
             stage_ended(stage_dir(self.lease.job_id, stage.name), self.spec.keep)
             last = stage is self.spec.stages[-1]
             if self.spec.deploy.when == "each_stage" or (last and self.spec.deploy.when == "last_stage"):
@@ -205,9 +209,15 @@ class JobRun:
         self._write_spec(stage)
         return True
 
-    def _register(self, stage: StageSpec, canary: dict[str, Any] | None) -> None:
-        parity = recorded(self._folder(stage.name))
-        self.keeper.write(lambda session: self.artefacts.register(session, self.lease, stage, canary, parity))
+    def _verify(self, stage: StageSpec) -> None:
+        """Register the merged model with what its check found; GateFailed unless it is what was trained."""
+        found, parity = self._program("verify", stage), recorded(self._folder(stage.name))
+        fidelity = Verdict.model_validate(found["fidelity"])
+        canary = found["canary"]
+        self.keeper.write(lambda session: self.artefacts.register(session, self.lease, stage, canary, parity, fidelity))
+        if not fidelity.passed:
+            model_id = self.artefacts.model_name(stage)
+            raise self.reporter.gate_failed(f"{model_id} is not what was trained", fidelity)
 
     def _check_parity(self) -> None:
         """Whether the rows of stages yet to be trained are rendered as they will be served; else ParityMismatch."""
@@ -217,46 +227,66 @@ class JobRun:
     def _measure_base(self) -> None:
         """Measure the base model before anything else, unless another model is live: users come first."""
         base_id = self.artefacts.base_id
-        if not self._was_measured("base") and (other := self.live.other_than(base_id)) is not None:
+        if not self.was_measured("base") and (other := self.live.other_than(base_id)) is not None:
             message = f"The base model is not measured: {other} is live and stays so until this job's own model"
             self.reporter.event("evaluation.skipped", message)
             return
         self.keeper.write(lambda session: self.artefacts.register_base(session, self.lease))
-        # It is no adapter, and nothing is live that it could be tried against.
-        self._measure("base", base_id, self.spec.deploy.model_copy(update={"serve_as": "merged", "split": None}))
+        # It is no adapter, and nothing is live that it could be tried against, or must not take the place of.
+        plain = {"serve_as": "merged", "split": None, "gate": None}
+        self._measure("base", base_id, self.spec.deploy.model_copy(update=plain))
 
     def _measure(self, stage: str, model_id: str, how: DeploySpec) -> None:
         """Make a model live and measure it, unless it has had its turn: it must not take the place of a newer one."""
-        if self._was_measured(stage):
-            self._store_scores(stage, model_id, read_json(self._folder(stage) / "evaluate.json"))
+        if how.gate is not None:
+            self.gating.measure(stage, model_id, how)
+        elif self.was_measured(stage):
+            self._store_measured(stage, model_id)
         elif (newer := self.live.replaced_by(model_id)) is not None:
             message = f"{model_id} is not measured: it was live, and {newer} has taken its place"
             self.reporter.event("evaluation.skipped", message)
         else:
             self._deploy(stage, model_id, how)
-            self._check_parity()  # of what has yet to be trained: now a model of the base is live
-            self._evaluate(stage, model_id)
+            self.measure_served(stage, model_id)
 
-    def _was_measured(self, stage: str) -> bool:
+    def measure_served(self, stage: str, model_id: str) -> None:
+        """Measure the model, which the endpoint serves by now, unless that was done."""
+        if self.was_measured(stage):
+            self._store_measured(stage, model_id)
+            return
+        self._check_parity()  # of what has yet to be trained: now a model of the base is live
+        self._evaluate(stage, model_id, stage)
+
+    def measure_live(self, stage: str, model_id: str) -> None:
+        """Measure what is live on the job's suites, in a folder of its own, for it may be another model later."""
+        digest = hashlib.sha256(model_id.encode()).hexdigest()[:12]
+        self._evaluate(stage, model_id, "live", f"live~{digest}")
+
+    def was_measured(self, stage: str) -> bool:
         """Whether an earlier run measured the model; it may not have come to store the scores."""
         return (self._folder(stage) / "evaluate.json").exists()
 
     def _deploy(self, stage: str, model_id: str, how: DeploySpec) -> None:
-        self._move(JobStatus.DEPLOYING, stage)
+        self.move(JobStatus.DEPLOYING, stage)
         done = self.live.deploy(model_id, how)
         self.reporter.event("deployment.live", f"{model_id} is live", done)
 
-    def _evaluate(self, stage: str, model_id: str) -> None:
-        self._move(JobStatus.EVALUATING, stage)
-        folder = self._folder(stage)
+    def _evaluate(self, stage: str, model_id: str, measured_as: str, folder_name: str | None = None) -> None:
+        self.move(JobStatus.EVALUATING, stage)
+        folder = self._folder(folder_name or measured_as)
         run = self.artefacts.evaluation_run(stage, model_id)
         write_json(folder / "evaluation.json", run.model_dump(mode="json"))
         scores = self._run("evaluate", folder, stage, {"OPENAI_API_KEY": get_settings().require_admin_key()})
-        self._store_scores(stage, model_id, scores)
-        self.reporter.event("evaluation.done", f"Measured {stage}", {"stage": stage})
+        self._store_scores(measured_as, model_id, scores, folder)
+        self.reporter.event("evaluation.done", f"Measured {measured_as}", {"stage": measured_as})
 
-    def _store_scores(self, stage: str, model_id: str, scores: dict[str, Any]) -> None:
-        path = self._folder(stage) / "answers.jsonl"
+    def _store_measured(self, stage: str, model_id: str) -> None:
+        """What an earlier run measured; it may not have come to store it."""
+        folder = self._folder(stage)
+        self._store_scores(stage, model_id, read_json(folder / "evaluate.json"), folder)
+
+    def _store_scores(self, stage: str, model_id: str, scores: dict[str, Any], folder: Path) -> None:
+        path = folder / "answers.jsonl"
         answers = [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
         self.keeper.write(lambda session: evaluations.record(session, self.lease, stage, model_id, scores, answers))
         self.artefacts.publish_scores(stage, scores)
@@ -274,7 +304,7 @@ class JobRun:
         self.reporter.flush()
         return result
 
-    def _move(self, status: JobStatus, stage: str) -> None:
+    def move(self, status: JobStatus, stage: str) -> None:
         """Enter the state; a job that was asked to stop does not get so far: Stopped."""
         now = self.keeper.write(lambda session: runs.move(session, self.lease, status, stage=stage))
         if now in STOPPING:

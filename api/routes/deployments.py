@@ -12,7 +12,7 @@ from api.queries import newest
 from api.schemas.deployments import AliasView, DeploymentRequest, DeploymentView
 from api.schemas.errors import ErrorBody
 from api.schemas.lists import Listing, Page
-from core import aliases, deployments, idempotency, rollback
+from core import aliases, deployments, gate_rows, idempotency, rollback
 from core.errors import Conflict
 from core.models import Deployment
 from core.spec import DeploySpec
@@ -49,7 +49,10 @@ async def get_deployment(deployment_id: str, session: SessionDep) -> DeploymentV
     responses={
         200: {"model": DeploymentView, "description": "The same is live or on its way already, or the key was used"},
         404: {"model": ErrorBody, "description": "No such model"},
-        409: {"model": ErrorBody, "description": "The model was removed or has no adapter; nothing to split with"},
+        409: {
+            "model": ErrorBody,
+            "description": "The model was removed or has no adapter; nothing to split with; `gate_failed`",
+        },
     },
 )
 async def create_deployment(
@@ -61,8 +64,9 @@ async def create_deployment(
 ) -> DeploymentView:
     """Ask for the endpoint to serve a model.
 
-    Asking again for the same model under the same alias, served in the same way, changes nothing, whatever the drain
-    and the split.  Deployments are carried out one at a time, in the order of the requests.
+    A model whose gate has failed, or fails the one that is given here, is refused unless `force` says why it is wanted
+    all the same.  Asking again for the same model under the same alias, served in the same way, changes nothing,
+    whatever the drain and the split.  Deployments are carried out one at a time, in the order of the requests.
     """
     view, is_new = await session.run_sync(_create, caller, body, idempotency_key)
     if is_new:
@@ -111,7 +115,11 @@ def _create(session: Session, caller: Caller, body: DeploymentRequest, key: str 
         return _view(session, deployments.get(session, first)), False
     alias = body.alias or aliases.default_of(caller.project)
     how = DeploySpec(serve_as=body.serve_as, drain=body.drain, split=body.split)
-    deployment, is_new = deployments.ask(session, alias, body.model, how=how, project=caller.within)
+    deployments.get_model(session, body.model)  # one of another project is not there, whatever its gate
+    gate = gate_rows.allowed(session, body.model, alias, body.gate, body.force)
+    deployment, is_new = deployments.ask(
+        session, alias, body.model, how=how, gate=gate, forced=body.force, project=caller.within
+    )
     if is_new and body.split is not None and deployments.live_on(session, alias) is None:
         raise Conflict(
             f"nothing is live on alias {alias!r}, so its requests cannot be split: leave out `split`, or deploy a "

@@ -1,14 +1,17 @@
 """Deployments as they are asked for and as they stand, and the aliases that they serve."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from api.schemas.times import unix_seconds
 from core.aliases import Alias, AliasState
 from core.models import Deployment
-from core.spec import DrainSpec, ServeAs, Spec, SplitSpec
+from core.spec import ConditionsSpec, DrainSpec, ServeAs, Spec, SplitSpec
 from core.states import DeploymentStatus
+from core.verdict import Verdict
+
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
 class DeploymentRequest(Spec):
@@ -25,6 +28,10 @@ class DeploymentRequest(Spec):
     )
     drain: DrainSpec = DrainSpec()
     split: SplitSpec | None = Field(None, description="try it on a share of the requests first; not when absent")
+    gate: ConditionsSpec | None = Field(
+        None, description="what the model's last measurement must hold, or the answer is a 409 `gate_failed`"
+    )
+    force: Reason | None = Field(None, description="why a model whose gate has failed is to go live all the same")
 
 
 class DeploymentView(BaseModel):
@@ -47,6 +54,11 @@ class DeploymentView(BaseModel):
     # Not DrainSpec and SplitSpec: a deployment stored under older rules must still be shown.
     drain: dict[str, Any] = Field(description="how it waits for answers under way; defaults where it says nothing")
     split: dict[str, Any] | None = Field(description="the trial that was asked for")
+    candidate: str | None = Field(
+        description="if_room or always: it is measured beside what is live, and else goes live first, or not at all"
+    )
+    gate: Verdict | None = Field(description="what was found out about whether it may be live")
+    forced: str | None = Field(description="why a person wants it live, whatever that says")
     trial: dict[str, Any] | None = Field(description="how the trial goes: counts, and the verdict at its end")
     rollback_of: str | None = Field(description="the deployment that this one takes back")
     error: str | None
@@ -70,6 +82,9 @@ class DeploymentView(BaseModel):
             timings=deployment.timings,
             drain=deployment.drain,
             split=deployment.split,
+            candidate=deployment.candidate,
+            gate=deployment.gate and Verdict.model_validate(deployment.gate),
+            forced=deployment.forced,
             trial=deployment.trial,
             rollback_of=deployment.rollback_of,
             error=deployment.error,

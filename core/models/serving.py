@@ -14,8 +14,8 @@ class Model(Base):
     """A servable model: a base, or the merged model of a job's stage.  `location` is below storage, or absolute.
 
     With `adapter_rank`, `location/adapter` makes the same model of the weights of `base_id`, as one LoRA adapter.
-    `canary` is what a server that has just loaded it must answer (`worker.stages.canary`), and `parity` the
-    `core.parity.ParityRecord` of whether it is served as it was trained.
+    `canary` is what a server that has just loaded it must answer (`worker.stages.canary`), `parity` the
+    `core.parity.ParityRecord` of whether it is served as it was trained; `gate` is the `core.verdict.Verdict` on it.
     One with `removed_at` has no files any more (`core.retention`), and cannot be deployed.
     A base has no `project`: it is of those that `ModelUse` says.
     """
@@ -34,6 +34,7 @@ class Model(Base):
     adapter_rank: Mapped[int | None] = mapped_column(Integer)
     canary: Mapped[dict[str, Any] | None]
     parity: Mapped[dict[str, Any] | None]
+    gate: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     removed_at: Mapped[datetime | None]
 
@@ -66,8 +67,10 @@ class Deployment(Base):
     """A wish that an alias points at a model; the newest one that did not fail is the desired state.
 
     `project` is the alias's.  `weights_id` is the model whose weights vLLM must hold for it: the model itself, or the
-    base of its adapter.  `strategy` and `reason` say how the gateway put it in place and why so, `trial` how it did on
-    a share of requests.
+    base of its adapter.  `candidate` says that it is to be measured beside what is live before it is
+    (`core.candidates`), `gate` is the `core.verdict.Verdict` by which it is or is not, and `forced` why a person wants
+    it whatever that says.  `strategy` and `reason` say how the gateway put it in place and why so, `trial` how it did
+    on a share of requests.
     """
 
     __tablename__ = "deployments"
@@ -82,6 +85,9 @@ class Deployment(Base):
     weights_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
     drain: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     split: Mapped[dict[str, Any] | None]
+    candidate: Mapped[str | None]
+    gate: Mapped[dict[str, Any] | None]
+    forced: Mapped[str | None]
     rollback_of: Mapped[str | None] = mapped_column(ForeignKey("deployments.id"))
     status: Mapped[DeploymentStatus] = mapped_column(server_default=DeploymentStatus.PENDING)
     strategy: Mapped[str | None]
@@ -95,7 +101,9 @@ class Deployment(Base):
     __table_args__ = (
         Index("uq_deployments_live", "alias", unique=True, postgresql_where=text("status = 'live'")),
         Index(
-            "ix_deployments_open", "seq", postgresql_where=text("status IN ('pending', 'staging', 'swapping', 'trial')")
+            "ix_deployments_open",
+            "seq",
+            postgresql_where=text("status IN ('pending', 'staging', 'swapping', 'candidate', 'trial')"),
         ),
         Index("ix_deployments_model", model_id),
         Index("ix_deployments_weights", weights_id),

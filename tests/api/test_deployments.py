@@ -1,6 +1,7 @@
 """Models, the deployments that make them live, the aliases that lead to them, and the way back."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -11,8 +12,12 @@ from core import deployments
 from core.db import transaction
 from core.model_card import card
 from core.models import Deployment
+from core.significance import rate
 from core.states import DeploymentStatus
+from core.verdict import Condition, Verdict
 from tests.core.manifests import manifest
+from tests.core.measured import Row, measure
+from tests.core.sessions import new_job
 
 FIRST, SECOND = "base:tiny-base", "ft:tiny-base:default:tuned:abc-chat"
 STAGING, SWAPPING, TRIAL, LIVE = (
@@ -302,3 +307,71 @@ def test_aliases_show_what_they_serve_and_what_a_rollback_would_bring_back(clien
         "live_at": second["live_at"],
     }
     assert (default["previous"]["deployment_id"], default["in_progress"]) == (first["id"], None)
+
+
+# ------------------------------------------------------------------ gates
+
+
+def judged(passed: bool) -> Verdict:
+    """The verdict of its job's gate, kept with the model."""
+    verdict = Verdict.of([Condition(name="tools.stop_rate", passed=passed, text="tools.stop_rate is 0.4")])
+    with transaction() as session:
+        deployments.record_gate(session, SECOND, verdict)
+    return verdict
+
+
+def measured(right: int) -> None:
+    """A job's measurement of the model: so many of 100 rows right."""
+    exact = rate([True] * right + [False] * (100 - right))
+    job_id = new_job()
+    measure(job_id, "chat", model=SECOND, scores={"suites": {"tools": {"function_name_and_args_accuracy": exact}}})
+
+
+def test_a_model_whose_gate_failed_is_deployed_only_for_a_reason_which_is_kept(client: httpx.Client) -> None:
+    verdict = judged(passed=False)
+    assert client.get(f"/models/{SECOND}").json()["gate"] == verdict.model_dump(mode="json")
+    refused = error_of(client.post("/deployments", json={"model": SECOND}), 409)
+    assert (refused["code"], refused["param"]) == ("gate_failed", "model")
+    assert (
+        "does not hold what it must before it goes live: tools.stop_rate is 0.4: deploy another" in refused["message"]
+    )
+    assert count() == 0
+    forced = client.post("/deployments", json={"model": SECOND, "force": " a demo "})
+    assert (forced.status_code, forced.json()["forced"]) == (201, "a demo")
+    assert forced.json()["gate"] == verdict.model_dump(mode="json")
+
+
+def test_a_model_whose_gate_holds_needs_no_reason(client: httpx.Client) -> None:
+    judged(passed=True)
+    assert client.post("/deployments", json={"model": SECOND}).status_code == 201
+
+
+@pytest.mark.parametrize(("right", "status"), [(95, 201), (80, 409)])
+def test_a_gate_by_hand_is_judged_by_the_models_last_measurement(client: httpx.Client, right: int, status: int) -> None:
+    measured(right)
+    answer = client.post("/deployments", json={"model": SECOND, "gate": {"floors": [{"low": 0.8}]}})
+    assert answer.status_code == status, answer.text
+    if status == 409:
+        assert answer.json()["error"]["code"] == "gate_failed"
+        assert "is 0.800 over 100 rows" in answer.json()["error"]["message"]
+
+
+def test_a_gate_by_hand_of_a_model_that_was_never_measured_is_refused(client: httpx.Client) -> None:
+    answer = client.post("/deployments", json={"model": FIRST, "gate": {"no_regression": True}})
+    assert "was never measured" in error_of(answer, 409)["message"]
+    assert count() == 0
+
+
+def test_a_gate_by_hand_compares_with_what_the_alias_serves(client: httpx.Client) -> None:
+    make_live(client, FIRST)
+    rows = [Row(f"question {number}", correct=True) for number in range(6)]
+    measure(new_job(), "base", *rows, model=FIRST)
+    measure(new_job(), "chat", *[replace(row, correct=False) for row in rows], model=SECOND)
+    answer = client.post("/deployments", json={"model": SECOND, "gate": {"no_regression": True}})
+    said = f"6 of 6 rows of tools are answered worse than by {FIRST}, which is live, and 0 better"
+    assert said in error_of(answer, 409)["message"]
+
+
+@pytest.mark.parametrize("force", ["", "   ", "x" * 501])
+def test_a_reason_has_words_and_an_end(client: httpx.Client, force: str) -> None:
+    error_of(client.post("/deployments", json={"model": SECOND, "force": force}), 422)

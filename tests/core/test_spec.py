@@ -93,7 +93,7 @@ def test_a_value_out_of_bounds_is_refused_by_its_field(body: dict[str, Any], fie
     ("stages", "message"),
     [
         ([stage(), stage()], "needs a name of its own"),
-        ([stage(name="base")], "cannot be called 'base'"),
+        ([stage(name="base")], "can be called neither 'base' nor"),
         ([stage(replay_fraction=0.1)], "no earlier chat rows"),
         ([stage(), stage(name="b", no_call_fraction=0.6, replay_fraction=0.6)], "must stay below 1"),
     ],

@@ -136,7 +136,7 @@ def test_a_trial_that_a_user_ends_leaves_the_old_model(gateway: Gateway, models:
     wait_until(lambda: version_of(gateway, "tools") == "ft:tools", 60)
     with transaction() as session:
         deployments.advance(session, deployment_id, DeploymentStatus.SUPERSEDED)
-    wait_until(lambda: f"trial.withdrawn deployment_id={deployment_id}" in gateway.log(), 30)
+    wait_until(lambda: f"guest.withdrawn deployment_id={deployment_id}" in gateway.log(), 30)
     wait_until(lambda: {version_of(gateway, "tools") for _ in range(8)} == {"ft:chat"}, 30)
 
 

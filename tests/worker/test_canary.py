@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from core.rows import Row
-from tests.worker.training import events, run_directory, run_to_end
+from worker.stages.canary import record
 from worker.stages.render import tokenize
-from worker.stages.run_dir import Exit
+from worker.stages.run_dir import StageFailure
 
 TOOLS: list[dict[str, Any]] = [
     {
@@ -57,24 +57,12 @@ def taught(tiny_base: Path, tokenizer: PreTrainedTokenizerFast, tmp_path_factory
     return folder
 
 
-def merged_run(folder: Path, model: Path, rows: list[dict[str, Any]], **spec: Any) -> Path:
-    """A run directory whose merged model is this one."""
-    run = run_directory(folder)
-    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (run / "spec.json").write_text(
-        json.dumps({**json.loads((run / "spec.json").read_text()), "output": str(model), **spec})
-    )
-    return run
-
-
 def with_tools(conversations: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     return [{"messages": messages, "tools": TOOLS} for messages in conversations]
 
 
-def canary_of(run: Path) -> dict[str, Any]:
-    assert run_to_end("canary", run) == Exit.DONE
-    canary: dict[str, Any] = json.loads((run / "canary.json").read_text())["canary"]
-    return canary
+def canary_of(model: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return record(model, [Row(row["messages"], row.get("tools")) for row in rows], lambda done: None)
 
 
 def mean_difference(canary: dict[str, Any], folder: Path, dtype: torch.dtype) -> float:
@@ -89,11 +77,9 @@ def mean_difference(canary: dict[str, Any], folder: Path, dtype: torch.dtype) ->
 
 
 @pytest.fixture(scope="module")
-def canary(taught: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def canary(taught: Path) -> dict[str, Any]:
     """Of that model, for rows that it was taught and rows that it was not."""
-    return canary_of(
-        merged_run(tmp_path_factory.mktemp("canary") / "job", taught, with_tools(WRONG + LEARNED + LEARNED))
-    )
+    return canary_of(taught, with_tools(WRONG + LEARNED + LEARNED))
 
 
 def test_the_probabilities_are_those_of_a_teacher_forced_forward(canary: dict[str, Any], taught: Path) -> None:
@@ -122,18 +108,11 @@ def test_only_what_the_model_gets_right_is_asked_for_once_and_in_wire_form(canar
     assert canary["max_tokens"] == 64
 
 
-def test_without_tools_nothing_is_called(taught: Path, tmp_path: Path) -> None:
+def test_without_tools_nothing_is_called(taught: Path) -> None:
     rows = [{"messages": [{"role": "user", "content": f"Say {word}"}, TEXT]} for word in ("one", "two")]
-    canary = canary_of(merged_run(tmp_path / "job", taught, rows))
+    canary = canary_of(taught, rows)
     assert len(canary["sequences"]) == 2
     assert canary["calls"] == canary["no_calls"] == []
-
-
-def test_without_room_for_the_model_there_is_no_canary_and_the_job_goes_on(taught: Path, tmp_path: Path) -> None:
-    run = merged_run(tmp_path / "job", taught, with_tools(LEARNED), memory_limit_bytes=10 * 2**20)
-    assert canary_of(run) is None
-    [skipped] = events(run, "canary.skipped")
-    assert skipped["why"].startswith("memory has no room for the merged model")
 
 
 def test_a_model_that_computes_no_numbers_is_refused(taught: Path, tmp_path: Path) -> None:
@@ -141,8 +120,6 @@ def test_a_model_that_computes_no_numbers_is_refused(taught: Path, tmp_path: Pat
     weights = load_file(broken / "model.safetensors")
     weights["model.norm.weight"][7] = float("nan")
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
-    run = merged_run(tmp_path / "job", broken, with_tools(LEARNED))
-    assert run_to_end("canary", run) == Exit.FAILED
-    [error] = events(run, "error")
-    assert error["code"] == "broken_model"
-    assert not (run / "canary.json").exists()
+    with pytest.raises(StageFailure, match="probabilities that are no numbers") as failure:
+        canary_of(broken, with_tools(LEARNED))
+    assert failure.value.code == "broken_model"

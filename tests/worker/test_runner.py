@@ -21,6 +21,7 @@ from core.runs import Lease
 from core.spec import JobSpec
 from core.states import DeploymentStatus, JobStatus
 from core.storage import model_location, resolve, stage_dir, write_json
+from core.verdict import Condition, Verdict
 from tests.conftest import Services
 from tests.core.kept_answers import answer
 from tests.core.manifests import manifest
@@ -36,6 +37,7 @@ from worker.runner import JobRun, run_job
 pytestmark = pytest.mark.usefixtures("database")
 STAGES = ("chat", "tools")
 ALIAS = "tunesmith"
+VERIFIED = {"fidelity": {"passed": True, "conditions": []}, "canary": None}
 
 
 def spec_of(base_model: str = str(TINY_BASE)) -> JobSpec:
@@ -54,7 +56,7 @@ def leave(job_id: str, stage: str, *programs: str) -> Path:
     """The stage's folder as a run leaves it that got through these programs."""
     folder = stage_dir(job_id, stage) / "run-1"
     for program in programs:
-        write_json(folder / f"{program}.json", {"rows": 8, "steps": 1})
+        write_json(folder / f"{program}.json", {"rows": 8, "steps": 1, **(VERIFIED if program == "verify" else {})})
     if "merge" in programs:
         write_json(resolve(model_location(job_id, stage)) / "manifest.json", manifest().model_dump(mode="json"))
     return folder
@@ -64,7 +66,7 @@ def leave_all(job_id: str, *, measured: Iterable[str]) -> None:
     """Everything trained and merged, and these measured."""
     leave(job_id, "base", *(["evaluate"] if "base" in measured else []))
     for stage in STAGES:
-        leave(job_id, stage, "prepare", "sft", "merge", "canary", *(["evaluate"] if stage in measured else []))
+        leave(job_id, stage, "prepare", "sft", "merge", "verify", *(["evaluate"] if stage in measured else []))
 
 
 def make_live(model_id: str, job_id: str | None = None) -> None:
@@ -181,6 +183,29 @@ def test_a_stages_model_is_registered_with_the_base_that_its_adapter_is_for() ->
         assert (base.canary, chat.canary, tools.canary) == (None, {"calls": ["chat"]}, {"calls": ["tools"]})
 
 
+def test_a_model_that_is_not_what_was_trained_is_kept_and_not_deployed_and_a_retry_fails_at_once() -> None:
+    lease = claimed(spec_of())
+    leave_all(lease.job_id, measured=["base"])
+    broken = Verdict.of([Condition(name="merge.kl", passed=False, text="they differ by 2 nats, and may by 0.1")])
+    verified = {"fidelity": broken.model_dump(mode="json"), "canary": None}
+    write_json(stage_dir(lease.job_id, "chat") / "run-1" / "verify.json", verified)
+    run_job(lease)
+    with transaction() as session:
+        jobs.retry(session, lease.job_id)
+    again = claim()
+    run_job(again)
+    with transaction() as session:
+        job = jobs.get(session, lease.job_id)
+        [model] = session.scalars(select(Model).where(Model.job_id == lease.job_id))
+        kept = deployments.gate_of(session, model.id)
+    assert (job.status, job.attempt) == (JobStatus.FAILED, 2)
+    assert job.error is not None
+    said = f"{model.id} is not what was trained: they differ by 2 nats, and may by 0.1"
+    assert (job.error["code"], job.error["message"], job.error["stage"]) == ("gate_failed", said, "chat")
+    assert events("gate.failed") == [said, said]
+    assert (kept, deployed()) == (broken, [])
+
+
 def test_the_base_is_deployed_merged_and_without_a_trial_whatever_the_job_asks_for_its_models() -> None:
     deploy = {"serve_as": "adapter", "split": {"percent": 20}, "drain": {"timeout_s": 7}}
     spec = JobSpec.model_validate({**spec_of().model_dump(), "deploy": deploy})
@@ -202,7 +227,7 @@ def test_the_first_phase_keeps_the_report_and_the_samples_and_tells_its_warnings
     lease = claimed(spec_of())
     leave(lease.job_id, "base", "evaluate")
     for stage in STAGES:
-        leave(lease.job_id, stage, "sft", "merge", "canary", "evaluate")
+        leave(lease.job_id, stage, "sft", "merge", "verify", "evaluate")
     run_job(lease)
     assert status_of(lease.job_id) == JobStatus.SUCCEEDED
     with transaction() as session:

@@ -1,10 +1,8 @@
-"""Stage program: what a server that has just loaded the merged model must answer, computed without one.
+"""What a server that has just loaded the merged model must answer, computed without one.
 
-Reads the merged model and the stage's rows, and writes `canary.json`.  Sequences of tokens with their
-log-probabilities show whether all weights are the model's; calls and answers without a call, whether it is prompted
-and read as it was trained.  Only what the model gets right here is recorded: a weak model is no broken load.
-
-Memory holds the merged model once (`worker.stages.reference`); without room for it there is no canary.
+Sequences of tokens with their log-probabilities show whether all weights are the model's; calls and answers without a
+call, whether it is prompted and read as it was trained.  Only what the model gets right here is recorded: a weak model
+is no broken load.
 """
 
 import math
@@ -17,15 +15,10 @@ from typing import Any
 from transformers import PreTrainedTokenizerFast
 
 from core.rows import Row
-from worker.stages.failures import is_out_of_memory
-from worker.stages.first_rows import first_rows
-from worker.stages.reference import Reference, use_few_threads
+from worker.stages.reference import Reference, no_numbers
 from worker.stages.render import load_tokenizer, prompt_ids, tokenize
-from worker.stages.run_dir import Exit, RunDir, StageFailure, StageRun, run_program
 from worker.stages.wire import wire, written_calls
 
-ROWS = 1000
-"""So many of the stage's first rows are looked at."""
 SEQUENCES, LONGEST_SEQUENCE = 3, 64
 RECORDED, TRIED = 3, 8
 """Rows of each kind that are recorded, and that are tried for it, the shortest first."""
@@ -64,34 +57,16 @@ class Question:
         return {"messages": wire(self.row.messages[: self.index]), "tools": self.row.tools}
 
 
-def main(run: RunDir) -> None:
-    """Write `canary.json`: {"canary", "canary_s"}, with null and a reason where memory has no room for the model."""
-    started, why = time.monotonic(), None
-    canary: dict[str, Any] | None = None
-    try:
-        spec = run.spec()
-        use_few_threads(Path(spec.output))
-        canary = record(spec, lambda done: run.emit("progress", done=done, unit="answers"))
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        why = f"memory has no room for the merged model ({type(error).__name__}: {str(error)[:200]})"
-        run.emit("canary.skipped", why=why)
-    run.finish("canary", {"canary": canary, "why": why, "canary_s": round(time.monotonic() - started, 3)})
-
-
-def record(spec: StageRun, report: Callable[[int], None]) -> dict[str, Any]:
-    """What is kept with the model (`Model.canary`)."""
-    rows = list(first_rows(spec, ROWS))
-    tokenizer, reference = load_tokenizer(spec.output), Reference(Path(spec.output))
-    sequences = [ids[-LONGEST_SEQUENCE:] for ids in _spread(tokenizer, rows)]
+def record(folder: Path, rows: list[Row], report: Callable[[int], None]) -> dict[str, Any]:
+    """What is kept with the model of the folder (`Model.canary`), for some of the rows that it was trained on."""
+    tokenizer, reference = load_tokenizer(str(folder)), Reference(folder)
+    sequences = sample_sequences(tokenizer, rows)
     rounded = [reference.logprobs(ids) for ids in sequences]
     with reference.in_float32():
         exact = [reference.logprobs(ids) for ids in sequences]
     rounding = mean_difference(exact, rounded)
     if not math.isfinite(rounding):
-        message = "the merged model computes probabilities that are no numbers: its training diverged, or its merge"
-        raise StageFailure(Exit.FAILED, "broken_model", message)
+        raise no_numbers()
     questions = sorted((q for row in rows if row.tools and (q := _question(row)) is not None), key=lambda q: q.size)
     search = Search(tokenizer, reference, report)
     calls = search.right([question for question in questions if question.names])
@@ -148,8 +123,12 @@ class Search:
         return calls is not None and [call["name"] for call in calls] == question.names and text.strip() != ""
 
 
+def sample_sequences(tokenizer: PreTrainedTokenizerFast, rows: list[Row]) -> list[list[int]]:
+    """The last ids of a few rows from all over; each ends with the answer, which is what the stage taught."""
+    return [ids[-LONGEST_SEQUENCE:] for ids in _spread(tokenizer, rows)]
+
+
 def _spread(tokenizer: PreTrainedTokenizerFast, rows: list[Row]) -> Iterator[list[int]]:
-    """The ids of a few rows from all over the sample; each ends with the answer, which is what the stage taught."""
     found, step = 0, max(1, len(rows) // SEQUENCES)
     for row in (row for start in range(step) for row in rows[start::step]):
         ids = tokenize(tokenizer, row).input_ids
@@ -164,7 +143,3 @@ def _question(row: Row) -> Question | None:
     answers = (i for i, m in enumerate(row.messages) if m["role"] == "assistant" and m.get("weight", 1))
     index = next(answers, None)
     return None if not index else Question(row, index)
-
-
-if __name__ == "__main__":
-    run_program(main)

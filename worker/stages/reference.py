@@ -5,6 +5,7 @@ Memory holds the model once, on the GPU where it fits beside what is there, else
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from core.storage import read_json
+from worker.stages.run_dir import Exit, StageFailure
 
 _ROOM = 1.2
 """So many times the size of the weights must be free: for activations, and the largest tensor in float32."""
@@ -20,19 +22,34 @@ _SMALL_BYTES = 100 * 1024**2
 
 
 class Reference:
-    """A model in its own type."""
+    """A model in its own type, with an adapter merged into its weights by PEFT if one is named."""
 
-    def __init__(self, folder: Path) -> None:
-        self.device = _device(_size_bytes(folder))
+    def __init__(self, folder: Path, adapter: Path | None = None) -> None:
+        self.folder = folder
+        self.device = _device(_size_bytes(folder) + (_size_bytes(adapter) if adapter else 0))
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
+        if adapter is not None:
+            from peft import PeftModel  # takes 2 s, and only a comparison with an adapter needs it
+
+            model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
         self.model = model.to(self.device).eval()  # type: ignore[arg-type]  # a decorator hides what `to` takes
-        stops = read_json(folder / "generation_config.json")["eos_token_id"]
-        self.stop_ids = frozenset(stops if isinstance(stops, list) else [stops])
+
+    @cached_property
+    def stop_ids(self) -> frozenset[int]:
+        """The tokens that end an answer."""
+        stops = read_json(self.folder / "generation_config.json")["eos_token_id"]
+        return frozenset(stops if isinstance(stops, list) else [stops])
 
     @property
     def dtype(self) -> str:
         """Name of the type that the weights are in."""
         return str(self.model.dtype).removeprefix("torch.")
+
+    def distributions(self, token_ids: list[int]) -> Tensor:
+        """The log-probabilities (nats) of all tokens after each of these, in float32 on the host."""
+        with torch.inference_mode():
+            logits = self.model(self._batch(token_ids), use_cache=False).logits[0]
+            return torch.log_softmax(logits.float(), dim=-1).cpu()
 
     def logprobs(self, token_ids: list[int]) -> list[float]:
         """The log-probability (nats) of every token after the first, given those before it."""
@@ -56,7 +73,7 @@ class Reference:
         return answer
 
     @contextmanager
-    def in_float32(self) -> Iterator[None]:
+    def in_float32(self) -> Iterator["Reference"]:
         """Compute in float32.  Weights are widened one module at a time, and back again, which changes none of them."""
         handles = []
         for module in self.model.modules():
@@ -65,7 +82,7 @@ class Reference:
                 handles.append(module.register_forward_pre_hook(_widen, with_kwargs=True))
                 handles.append(module.register_forward_hook(_narrow(own.dtype)))
         try:
-            yield
+            yield self
         finally:
             for handle in handles:
                 handle.remove()
@@ -88,6 +105,12 @@ def _narrow(dtype: torch.dtype) -> Any:
         module.to(dtype)
 
     return narrow
+
+
+def no_numbers() -> StageFailure:
+    """The failure of a model whose probabilities are not finite."""
+    message = "the merged model computes probabilities that are no numbers: its training diverged, or its merge"
+    return StageFailure(Exit.FAILED, "broken_model", message)
 
 
 def use_few_threads(folder: Path) -> None:
