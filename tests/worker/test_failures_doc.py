@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import core.judge_url  # noqa: F401  whose errors count too
 from core.errors import ServiceError
 from core.remedies import REMEDIES
 from worker.live import DeploymentFailed
