@@ -1,11 +1,13 @@
 """The tiny base model's tokenizer and folder, as every worker test uses them, and a worker that shuts down."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from transformers import PreTrainedTokenizerFast
 
+from tests.conftest import Services
 from worker.drain import DRAIN
 from worker.stages.render import load_tokenizer
 
@@ -30,3 +32,13 @@ def draining() -> Iterator[None]:
     DRAIN.set()
     yield
     DRAIN.clear()
+
+
+@pytest.fixture
+def endless_data(database: Services) -> Iterator[str]:
+    """The name of a data set whose reader waits for ever; it is gone afterwards, or a writer would wait too."""
+    path = database.data_root / "rows.jsonl"
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    yield path.name
+    path.unlink()

@@ -43,12 +43,6 @@ def postgres_away() -> Iterator[None]:
             socket.with_name("away").rename(socket)
 
 
-def endless_rows(path: Path) -> None:
-    """Make a data set whose reader waits for ever: a pipe into which nobody writes."""
-    path.unlink(missing_ok=True)
-    os.mkfifo(path)
-
-
 def program_of(run_dir: Path) -> psutil.Process:
     """The stage program that this process runs over the directory, or over one below it."""
 
@@ -78,7 +72,7 @@ def waiting_program(
 ) -> Iterator[Waiting]:
     """A program that has begun to read rows which never come; it is killed at the end."""
     run = run_directory(folder / "job")
-    endless_rows(folder / "job" / "rows.jsonl")
+    os.mkfifo(folder / "job" / "rows.jsonl")  # of which nobody writes the other end, so its reader waits
     with ThreadPoolExecutor(1) as pool:
         result = pool.submit(run_program, "prepare", run, keeper, on_events, {"HF_HUB_OFFLINE": "1"})
         program = program_of(run)

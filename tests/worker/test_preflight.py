@@ -18,7 +18,7 @@ from core.spec import JobSpec
 from core.states import PreflightStatus
 from tests.conftest import Services, forget_settings
 from tests.waiting import wait_until
-from tests.worker.programs import endless_rows, program_of
+from tests.worker.programs import program_of
 from worker import preflight, preflight_program
 
 WEATHER = {
@@ -147,9 +147,8 @@ def test_a_doorbell_begins_the_work_and_one_that_rings_meanwhile_is_not_missed(r
     wait_until(lambda: {read(one).status for one in (first, second)} == {PreflightStatus.SUCCEEDED}, 60)
 
 
-def test_the_program_of_a_cancelled_one_is_stopped(database: Services, tiny_base: Path) -> None:
-    endless_rows(database.data_root / "endless.jsonl")
-    first = ask(spec_on(tiny_base, "endless.jsonl"))
+def test_the_program_of_a_cancelled_one_is_stopped(endless_data: str, tiny_base: Path) -> None:
+    first = ask(spec_on(tiny_base, endless_data))
     with ThreadPoolExecutor(1) as pool:
         working = pool.submit(preflight.run_next)
         program = program_of(get_settings().storage_path / "preflights" / first)

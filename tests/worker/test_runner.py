@@ -28,7 +28,7 @@ from tests.core.manifests import manifest
 from tests.core.sessions import claim, new_model, read, status_of
 from tests.waiting import wait_until
 from tests.worker.conftest import TINY_BASE
-from tests.worker.programs import endless_rows, postgres_away, program_of
+from tests.worker.programs import postgres_away, program_of
 from worker.artefacts import Artefacts
 from worker.drain import DRAIN
 from worker.lease import LeaseKeeper
@@ -287,8 +287,8 @@ def test_a_run_that_lost_its_lease_registers_no_model(registration: str) -> None
 
 
 @pytest.mark.parametrize("end", [signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL])
-def test_a_program_that_a_signal_ends_is_tried_again(database: Services, end: signal.Signals) -> None:
-    endless_rows(database.data_root / "rows.jsonl")
+@pytest.mark.usefixtures("endless_data")
+def test_a_program_that_a_signal_ends_is_tried_again(end: signal.Signals) -> None:
     lease = claimed(spec_of())
     with ThreadPoolExecutor(1) as pool:
         ended = pool.submit(run_job, lease)
@@ -309,9 +309,8 @@ def test_a_job_cancelled_between_two_states_is_cancelled_before_the_next(databas
     assert events("job.training") == []
 
 
-@pytest.mark.usefixtures("draining")
-def test_a_run_that_ends_after_its_job_was_taken_away_leaves_quietly(database: Services) -> None:
-    endless_rows(database.data_root / "rows.jsonl")
+@pytest.mark.usefixtures("draining", "endless_data")
+def test_a_run_that_ends_after_its_job_was_taken_away_leaves_quietly() -> None:
     lease = claimed(spec_of())
     with transaction() as session:
         runs.stopped(session, lease, "taken away by the test")
@@ -320,8 +319,8 @@ def test_a_run_that_ends_after_its_job_was_taken_away_leaves_quietly(database: S
     assert events("job.failed") == []
 
 
-def test_a_run_that_cannot_say_how_it_ended_leaves_that_to_the_end_of_its_lease(database: Services) -> None:
-    endless_rows(database.data_root / "rows.jsonl")
+@pytest.mark.usefixtures("endless_data")
+def test_a_run_that_cannot_say_how_it_ended_leaves_that_to_the_end_of_its_lease() -> None:
     lease = claimed(spec_of())
     with ThreadPoolExecutor(1) as pool:
         ended = pool.submit(run_job, lease)
