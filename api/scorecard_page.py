@@ -15,7 +15,7 @@ from core.scorecard.calls import written_calls, written_expected
 from core.scorecard.card import Scorecard
 from core.scorecard.figures import PromptAnswer
 from core.scorecard.further_tables import further_tables
-from core.scorecard.sentences import differences, headlines, older_name, trainings
+from core.scorecard.sentences import differences, gates, headlines, older_name, trainings
 from core.scorecard.tables import Table, columns, suite_table, words
 
 SHARES = ("function_name_accuracy", "function_name_and_args_accuracy", "no_call_accuracy", "no_call_precision")
@@ -60,6 +60,7 @@ def page(card: Scorecard, curves: Mapping[str, Sequence[Bucket]]) -> HTMLRespons
         card=card,
         headlines=list(headlines(card)),
         differences=list(differences(card)),
+        gates=list(gates(card)),
         trainings=list(trainings(card)),
         suites=[_suite(card, name, number) for number, name in enumerate(card.suites)],
         tables=further_tables(card),

@@ -20,7 +20,7 @@ from cli.tables import open_console, print_json, printable
 from core.scorecard import tables
 from core.scorecard.card import Scorecard
 from core.scorecard.further_tables import further_tables
-from core.scorecard.sentences import differences, headlines, trainings
+from core.scorecard.sentences import differences, gates, headlines, trainings
 from core.settings import get_settings
 
 app = typer.Typer()
@@ -60,6 +60,7 @@ def print_scorecard(card: Scorecard, console: Console) -> None:
     _print_sentences("Row by row", differences(card), console)
     for table in further_tables(card):
         _print_table(table, console)
+    _print_sentences("Gates", gates(card), console)
     _print_sentences("Training", trainings(card), console)
 
 

@@ -14,7 +14,7 @@ from core.cost import of_job
 from core.deployments import get_model
 from core.errors import NotFound
 from core.health import Health
-from core.models import Deployment, Evaluation, EvaluationAnswer, Job
+from core.models import Deployment, Evaluation, EvaluationAnswer, Job, Model
 from core.pairing import Answers, Pair, compare_answers, examples, of_model, of_stage
 from core.scorecard.card import (
     ALPHA,
@@ -30,6 +30,7 @@ from core.scorecard.card import (
 )
 from core.scorecard.figures import Scores
 from core.significance import Paired
+from core.verdict import Verdict
 
 EXAMPLES = 10
 """Of the rows that were won, and of those that were lost, in each suite."""
@@ -37,7 +38,9 @@ EXAMPLES = 10
 
 def scorecard(session: Session, job: Job, examples_each: int = EXAMPLES, health: Sequence[Health] = ()) -> Scorecard:
     """Of all models that were measured so far; NotFound when there is none."""
-    stages = [_stage(evaluation) for evaluation in measured(session, job)]
+    evaluations = measured(session, job)
+    gates = _gates(session, [evaluation.model_id for evaluation in evaluations])
+    stages = [_stage(evaluation, gates.get(evaluation.model_id)) for evaluation in evaluations]
     if not stages:
         problem = f"job {job.id} is {job.status} and has no scores yet: they appear when its first model is measured"
         raise NotFound(problem, param="job_id")
@@ -95,12 +98,19 @@ def compare_by_id(session: Session, older: str, newer: str, examples_each: int =
     return compare_models(session, sides[0], sides[1], "asked", examples_each)
 
 
-def _stage(evaluation: Evaluation) -> StageCard:
+def _gates(session: Session, model_ids: Sequence[str]) -> dict[str, Verdict]:
+    """What the gates found out about the models."""
+    query = select(Model.id, Model.gate).where(Model.id.in_(model_ids), Model.gate.is_not(None))
+    return {model_id: Verdict.model_validate(gate) for model_id, gate in session.execute(query)}
+
+
+def _stage(evaluation: Evaluation, gate: Verdict | None) -> StageCard:
     return StageCard(
         name=evaluation.stage,
         model=evaluation.model_id,
         measured_at=int(evaluation.created_at.timestamp()),
         scores=Scores.model_validate(evaluation.scores),
+        gate=gate,
     )
 
 

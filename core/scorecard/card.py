@@ -7,6 +7,7 @@ from pydantic import Field
 from core.cost import JobCost
 from core.health import Health
 from core.scorecard.figures import Frozen, Scores
+from core.verdict import Verdict
 
 Reason = Literal["stage_before", "live_before", "base", "asked"]
 Difference = Literal["better", "worse", "no_difference"]
@@ -71,6 +72,7 @@ class StageCard(Frozen):
     model: str
     measured_at: int = Field(description="Unix seconds")
     scores: Scores
+    gate: Verdict | None = Field(None, description="what had to hold before it went live, and whether it did")
 
 
 class Scorecard(Frozen):

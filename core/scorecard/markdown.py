@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from core.scorecard.calls import written_calls, written_expected
 from core.scorecard.card import Comparison, Example, ModelAnswer, Scorecard
 from core.scorecard.further_tables import further_tables
-from core.scorecard.sentences import differences, headlines, older_name, trainings
+from core.scorecard.sentences import differences, gates, headlines, older_name, trainings
 from core.scorecard.tables import Table, suite_table
 
 _SIGNS = re.compile(r"([\\`*_\[\]<>#|~&])")
@@ -63,6 +63,9 @@ def _blocks(card: Scorecard) -> Iterator[str]:
         yield markdown_table(table)
         if table.remarks:
             yield _listed(table.remarks)
+    if found := list(gates(card)):
+        yield "### Gates"
+        yield _listed(found)
     if card.health:
         yield "### Training"
         yield _listed(trainings(card))

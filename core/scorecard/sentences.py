@@ -63,6 +63,17 @@ def _judged(stage: str, judge: JudgeFigures) -> str:
     return f"By the judge {judge.model}, {counts}, and neither on {judge.ties} ({chance(judge.p_value)}{unread})."
 
 
+def gates(card: Scorecard) -> Iterator[str]:
+    """Whether each model passed its gate, and every condition of it."""
+    says = {True: "holds", False: "does not hold", None: "could not be judged"}
+    for stage in card.stages:
+        if stage.gate is None:
+            continue
+        yield f"{stage.name} {'passed' if stage.gate.passed else 'did not pass'} its gate."
+        for condition in stage.gate.conditions:
+            yield f"{stage.name}, {condition.name} {says[condition.passed]}: {condition.text}."
+
+
 def trainings(card: Scorecard) -> Iterator[str]:
     """How healthy each stage's training was, and what looked wrong."""
     for health in card.health:

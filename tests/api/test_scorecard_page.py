@@ -61,6 +61,7 @@ def test_it_shows_every_part_of_the_card(read: Reader) -> None:
     assert "tools is better than chat on suite tools: better on 11 rows, worse on 1, of 13 (p = 0.0063)." in words
     assert 'get_weather(city="Oslo")' in words
     assert "nothing was called" in words
+    assert "tools did not pass its gate." in words
     assert "tools, step 120: the loss is 0.1; use more rows." in words
 
 

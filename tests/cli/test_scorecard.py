@@ -26,6 +26,7 @@ def test_every_figure_is_shown_and_no_line_is_too_long(width: int) -> None:
         "n=13",
         "p = 0.0063",
         "use more rows.",
+        "did not pass its gate",
     ):
         assert text in " ".join(shown.split()), text
     assert "…" not in shown

@@ -5,6 +5,7 @@ from core.health import Finding, Health
 from core.scorecard.card import Comparison, Example, ModelAnswer, PairedFigures, Scorecard, Side, StageCard
 from core.scorecard.figures import Scores
 from core.significance import mcnemar
+from core.verdict import Condition, Verdict
 from tests.core.measured import OSLO, Row, scores_of
 
 HOSTILE = "<script>alert(1)</script> | **bold** `code`\n# heading \x1b[2J"
@@ -62,6 +63,7 @@ HEALTH = Health(
         Finding(kind="memorising", step=120, figure=0.1, bound=0.3, message="the loss is 0.1", advice="use more rows"),
     ),
 )
+CONDITION = Condition(name="tools.no_call_accuracy", passed=False, text="it is 0.000, and must be 0.9 at least")
 PROMPT = {"prompt": "What's the weather in Oslo?", "expected": 'get_weather({"city": "Oslo"})'}
 
 
@@ -98,7 +100,8 @@ def _stage(name: str, right: int, measured: int) -> StageCard:
     prompts = [{**PROMPT, "answer": answer, "correct": bool(right)}]
     more = {"chat": CHAT, "speed": SPEED} if measured else {}
     scores = Scores.model_validate(scores_of(*rows, prompts=prompts, **more))
-    return StageCard(name=name, model=f"ft:{name}", measured_at=1_790_000_000, scores=scores)
+    gate = Verdict.of([CONDITION]) if measured else None
+    return StageCard(name=name, model=f"ft:{name}", measured_at=1_790_000_000, scores=scores, gate=gate)
 
 
 def _example(question: str, *, is_right: bool) -> Example:

@@ -9,6 +9,7 @@ from core.jobs import get
 from core.scorecard.build import scorecard
 from core.scorecard.card import Scorecard
 from core.states import DeploymentStatus
+from core.verdict import Condition, Verdict
 from tests.conftest import Services
 from tests.core.measured import OSLO, Row, measure
 from tests.core.sessions import new_job, new_model
@@ -82,6 +83,15 @@ def test_the_last_model_is_compared_with_what_was_live_before_the_job(job_id: st
     assert (before.older.model, before.newer.model) == ("ft:earlier", "ft:later")
     assert (before.suites["tools"].n, before.suites["tools"].lost) == (1, 1)
     assert [c.reason for c in card_of(job_id).comparisons] == []
+
+
+def test_a_model_that_had_a_gate_shows_what_it_found(job_id: str) -> None:
+    for stage in ("chat", "tools"):
+        measure(job_id, stage, Row("a", True), model=new_model(f"ft:{stage}"))
+    found = Verdict.of([Condition(name="live", passed=True, text="nothing was live")])
+    with transaction() as session:
+        deployments.record_gate(session, "ft:tools", found)
+    assert [stage.gate for stage in card_of(job_id).stages] == [None, found]
 
 
 def test_models_without_a_row_in_common_are_not_comparable(job_id: str) -> None:

@@ -32,6 +32,8 @@ def test_it_has_every_figure_with_n_and_interval(shown: str) -> None:
     assert "| training, s | – | 360 | 720 |" in shown
     assert "| 1,000 answers, EUR | – | – | 0.0013 |" in shown
     assert "- tools, step 120: the loss is 0.1; use more rows." in shown
+    assert "- tools did not pass its gate." in shown
+    assert "no\\_call\\_accuracy does not hold: it is 0.000, and must be 0.9 at least." in shown
     assert "empty rate" not in shown
 
 
