@@ -34,6 +34,4 @@ def trained_run(folder: Path, rows: list[dict[str, Any]], *, steps: int = 6) -> 
         optimizer.step()
         optimizer.zero_grad()
     model.save_pretrained(str(run / "adapter"))
-    # What the manifest of the merge quotes.
-    (run / "prepare.json").write_text(json.dumps({"rows": len(rows)}))
     return run
