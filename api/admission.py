@@ -52,7 +52,23 @@ async def admit(spec: JobSpec, scans: CapacityLimiter, project: str) -> Admissio
         async with transaction(project) as session:
             uploaded = await session.run_sync(files.of_spec, spec)
             is_hidden = bool(places) and not await session.scalar(_model_at(places))
-    return await anyio.to_thread.run_sync(_admit, spec, uploaded, problems, is_hidden, limiter=scans)
+    try:
+        return await anyio.to_thread.run_sync(_admit, spec, uploaded, problems, is_hidden, limiter=scans)
+    except ServiceError:
+        await _look_again(spec, uploaded, project)
+        raise
+
+
+async def _look_again(spec: JobSpec, uploaded: Mapping[str, File], project: str) -> None:
+    """FileNotThere when a file that was there has been deleted meanwhile: its bytes are gone because of that."""
+    if not uploaded:
+        return
+    async with transaction(project) as session:
+        kept = await session.run_sync(files.of_spec, spec)
+    gone = sorted(uploaded.keys() - kept.keys())
+    if gone:
+        named = (param for param, (data, _, _) in _sources(spec) if data.file_id in gone)
+        raise files.missing(gone, next(named, "evaluation")) from None
 
 
 def _model_at(places: list[str]) -> Select[str]:

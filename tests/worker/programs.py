@@ -72,7 +72,9 @@ def waiting_program(
 ) -> Iterator[Waiting]:
     """A program that has begun to read rows which never come; it is killed at the end."""
     run = run_directory(folder / "job")
-    os.mkfifo(folder / "job" / "rows.jsonl")  # of which nobody writes the other end, so its reader waits
+    rows = folder / "job" / "rows.jsonl"
+    rows.unlink()
+    os.mkfifo(rows)  # nobody writes into it, so its reader waits
     with ThreadPoolExecutor(1) as pool:
         result = pool.submit(run_program, "prepare", run, keeper, on_events, {"HF_HUB_OFFLINE": "1"})
         program = program_of(run)
