@@ -49,14 +49,10 @@ def one_who_asks_all_the_time(system: RunningSystem) -> Iterator[dict[str, int]]
     seen, stop = {"failed": 0}, threading.Event()
 
     def ask() -> None:
-        client = system.openai
-        while not stop.is_set():
-            try:
-                answer = client.completions.with_raw_response.create(model="tunesmith", prompt="Hello", max_tokens=4)
-                version = answer.headers["x-tunesmith-model-version"]
-                seen[version] = seen.get(version, 0) + 1
-            except openai.OpenAIError:
-                seen["failed"] += 1
+        with system.openai as client:
+            while not stop.is_set():
+                by = _answered_by(client)
+                seen[by] = seen.get(by, 0) + 1
 
     thread = threading.Thread(target=ask)
     thread.start()
@@ -65,6 +61,15 @@ def one_who_asks_all_the_time(system: RunningSystem) -> Iterator[dict[str, int]]
     finally:
         stop.set()
         thread.join(60)
+
+
+def _answered_by(client: openai.OpenAI) -> str:
+    """The model that answered one request, or `failed`."""
+    try:
+        answer = client.completions.with_raw_response.create(model="tunesmith", prompt="Hello", max_tokens=4)
+    except openai.OpenAIError:
+        return "failed"
+    return str(answer.headers["x-tunesmith-model-version"])
 
 
 def events(system: RunningSystem, job_id: str) -> dict[str, dict[str, Any]]:

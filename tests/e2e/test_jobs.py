@@ -63,9 +63,10 @@ def test_real_public_rows_become_a_served_model(system: RunningSystem) -> None:
     assert all(metric["loss"] > 0 and metric["grad_norm"] > 0 for metric in metrics)
     assert [stage["name"] for stage in stages] == ["base", "tools"]
     [model] = job["result_models"]
-    answer = system.openai.chat.completions.with_raw_response.create(
-        model="tunesmith", messages=[{"role": "user", "content": "Hello"}], max_tokens=8
-    )
+    with system.openai as client:
+        answer = client.chat.completions.with_raw_response.create(
+            model="tunesmith", messages=[{"role": "user", "content": "Hello"}], max_tokens=8
+        )
     assert answer.headers["x-tunesmith-model-version"] == model
     assert answer.parse().model == "tunesmith"
 

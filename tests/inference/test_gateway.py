@@ -132,9 +132,9 @@ def test_refusals_have_one_shape(gateway: Gateway) -> None:
     assert (large.status_code, large.json()["error"]["code"]) == (413, "body_too_large")
     internal = gateway.post("/v1/swap/rollback", {})
     assert (internal.status_code, internal.json()["error"]["code"]) == (404, "not_found")
-    gateway_without_key = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="wrong", max_retries=0)
-    with pytest.raises(openai.AuthenticationError):
-        gateway_without_key.models.list()
+    stranger = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="wrong", max_retries=0)
+    with stranger, pytest.raises(openai.AuthenticationError):
+        stranger.models.list()
 
 
 def test_broken_checkpoints_are_refused_while_serving_goes_on(gateway: Gateway, models: Path) -> None:
