@@ -31,6 +31,11 @@ class Gateway(gateway_process.Gateway):
         """An OpenAI client that never retries, so that every failure shows."""
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key=self.key, max_retries=0, timeout=150)
 
+    def model_ids(self) -> list[str]:
+        """The names that it lists."""
+        with self.client as client:
+            return [model.id for model in client.models.list().data]
+
     def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
         """POST with the key."""
         return httpx.post(

@@ -63,7 +63,7 @@ def test_base_and_two_adapters_answer_side_by_side(gateway: Gateway, models: Pat
     assert answers["chat"] == answers["ft:chat"]
     assert answers["tiny-base"] == base
     assert base != answers["chat"] != answers["tools"] != base
-    assert [model.id for model in gateway.client.models.list().data] == [
+    assert gateway.model_ids() == [
         *("chat", "tools", ALIAS),
         *("ft:chat", "ft:tools", "tiny-base"),
     ]
@@ -71,9 +71,10 @@ def test_base_and_two_adapters_answer_side_by_side(gateway: Gateway, models: Pat
 
 def test_an_adapter_ends_its_answers_where_its_merged_model_does(gateway: Gateway) -> None:
     """The base stops on token 0 alone; the stop ids of what is loaded hold for all."""
-    answer = gateway.client.completions.create(
-        model="tools", prompt="x", max_tokens=4, temperature=0, extra_body={"allowed_token_ids": [2]}
-    )
+    with gateway.client as client:
+        answer = client.completions.create(
+            model="tools", prompt="x", max_tokens=4, temperature=0, extra_body={"allowed_token_ids": [2]}
+        )
     assert answer.choices[0].finish_reason == "stop"
 
 

@@ -110,7 +110,7 @@ def test_a_stream_carries_the_name_in_every_event(gateway: Gateway) -> None:
 
 
 def test_the_list_names_the_alias_and_the_live_model(gateway: Gateway) -> None:
-    assert [model.id for model in gateway.client.models.list().data] == [ALIAS, "tiny-base"]
+    assert gateway.model_ids() == [ALIAS, "tiny-base"]
 
 
 def test_the_live_model_is_known_to_its_projects_keys_alone(gateway: Gateway) -> None:
@@ -160,7 +160,7 @@ def test_a_model_that_is_withdrawn_while_it_is_staged_does_not_go_live(gateway: 
     wait_until(lambda: f"deployment.withdrawn deployment_id={deployment_id}" in gateway.log(), 30)
     with transaction() as session:
         assert deployments.get(session, deployment_id).status == DeploymentStatus.SUPERSEDED
-    assert [model.id for model in gateway.client.models.list().data] == [ALIAS, "tiny-base"]
+    assert gateway.model_ids() == [ALIAS, "tiny-base"]
     assert greedy_all(gateway) == before
 
 
@@ -187,7 +187,7 @@ def test_a_swap_under_load_fails_no_request_and_serves_what_a_fresh_server_would
     wait_until(lambda: not any(alive(pid) for pid in orphans), 10)
     gateway.start()
     assert greedy_all(gateway) == swapped, "what a fresh vLLM answers differs from what the swapped one did"
-    assert [model.id for model in gateway.client.models.list().data] == [ALIAS, "ft:successor"]
+    assert gateway.model_ids() == [ALIAS, "ft:successor"]
 
 
 def test_vllm_killed_comes_back_while_requests_wait(gateway: Gateway) -> None:

@@ -30,19 +30,20 @@ class LongAnswer:
         wait_until(lambda: self.chunks, 60)
 
     def _run(self) -> None:
-        answer = self._gateway.client.completions.with_raw_response.create(
-            model=ALIAS,
-            prompt="Once upon a time",
-            max_tokens=LONG_TOKENS,
-            temperature=0,
-            stream=True,
-            extra_body={"ignore_eos": True},
-        )
-        self.version = answer.headers["x-tunesmith-model-version"]
-        for chunk in answer.parse():
-            self.chunks.append(chunk.choices[0].text)
-            if chunk.choices[0].finish_reason is not None:
-                self.reasons.append(chunk.choices[0].finish_reason)
+        with self._gateway.client as client:
+            answer = client.completions.with_raw_response.create(
+                model=ALIAS,
+                prompt="Once upon a time",
+                max_tokens=LONG_TOKENS,
+                temperature=0,
+                stream=True,
+                extra_body={"ignore_eos": True},
+            )
+            self.version = answer.headers["x-tunesmith-model-version"]
+            for chunk in answer.parse():
+                self.chunks.append(chunk.choices[0].text)
+                if chunk.choices[0].finish_reason is not None:
+                    self.reasons.append(chunk.choices[0].finish_reason)
 
     def end(self) -> str:
         """All of it."""

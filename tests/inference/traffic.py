@@ -14,7 +14,8 @@ PROMPTS = [f"The {thing} is on the table, and the cat sees it. " * 6 for thing i
 
 def greedy(gateway: Gateway, prompt: str, model: str = ALIAS) -> str:
     """What a model answers without chance."""
-    answer = gateway.client.completions.create(model=model, prompt=prompt, max_tokens=24, temperature=0)
+    with gateway.client as client:
+        answer = client.completions.create(model=model, prompt=prompt, max_tokens=24, temperature=0)
     return str(answer.choices[0].text)
 
 
@@ -50,20 +51,23 @@ class Streams:
         wait_until(lambda: len(self.answers) >= target, 100)
 
     def _stream(self, gateway: Gateway) -> None:
-        client = gateway.client
-        while not self._stop.is_set():
-            try:
-                stream = client.chat.completions.create(
-                    model=ALIAS,
-                    messages=[{"role": "user", "content": "Tell me about the sea."}],
-                    max_tokens=self._max_tokens,
-                    stream=True,
-                    extra_body={"ignore_eos": True},
-                )
-                reasons = [chunk.choices[0].finish_reason for chunk in stream if chunk.choices]
-            except openai.OpenAIError as error:
-                self.failures.append(repr(error))
-            else:
-                if reasons[-1] != "length":
-                    self.failures.append(f"ended by {reasons[-1]} after {len(reasons)} chunks")
-                self.answers.append(str(len(reasons)))
+        with gateway.client as client:
+            while not self._stop.is_set():
+                self._ask(client)
+
+    def _ask(self, client: openai.OpenAI) -> None:
+        try:
+            stream = client.chat.completions.create(
+                model=ALIAS,
+                messages=[{"role": "user", "content": "Tell me about the sea."}],
+                max_tokens=self._max_tokens,
+                stream=True,
+                extra_body={"ignore_eos": True},
+            )
+            reasons = [chunk.choices[0].finish_reason for chunk in stream if chunk.choices]
+        except openai.OpenAIError as error:
+            self.failures.append(repr(error))
+        else:
+            if reasons[-1] != "length":
+                self.failures.append(f"ended by {reasons[-1]} after {len(reasons)} chunks")
+            self.answers.append(str(len(reasons)))
