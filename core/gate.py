@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.chat_regression import ChatRegression
 from core.significance import Paired
 from core.spec import ConditionsSpec, FloorSpec
 from core.verdict import Condition, Verdict
@@ -32,16 +33,16 @@ def judge(
     conditions: ConditionsSpec,
     scores: Mapping[str, Any],
     *,
-    before: tuple[str, Mapping[str, Any] | None],
+    before: str | None,
     live: LiveComparison | None,
 ) -> Verdict:
     """The verdict on the model that has these scores.
 
-    `before` is the stage before, with its scores if it was measured; `live` is needed for `no_regression` alone.
+    `before` is the stage whose chat it must not fall behind, if there is one; `live` is for `no_regression` alone.
     """
     found = [_floor(floor, scores) for floor in conditions.floors]
     if conditions.max_chat_loss_rise is not None:
-        found.append(_chat(conditions.max_chat_loss_rise, scores, *before))
+        found.append(_chat(conditions.max_chat_loss_rise, scores, before))
     if conditions.no_regression:
         assert live is not None
         found.extend(_regression(live, passes_unseen=conditions.not_comparable == "pass"))
@@ -68,27 +69,24 @@ def _floor(floor: FloorSpec, scores: Mapping[str, Any]) -> Condition:
     )
 
 
-def _chat(bound: float, scores: Mapping[str, Any], stage: str, before: Mapping[str, Any] | None) -> Condition:
-    ours, theirs = _chat_loss(scores), _chat_loss(before or {})
-    if ours is None or theirs is None:
-        which = "this model" if ours is None else f"the model of {stage}"
-        text = f"the held-out chat loss of {which} was not measured, so its rise over {stage} is not known"
-        return Condition(name="chat.loss", passed=False, text=text, bound=bound)
-    rise = round(ours["value"] - theirs["value"], 4)
+def _chat(bound: float, scores: Mapping[str, Any], stage: str | None) -> Condition:
+    known = (scores.get("chat") or {}).get("regression")
+    found = None if known is None else ChatRegression.model_validate(known)
+    if found is None or found.loss is None or found.before != stage:
+        text = f"the held-out chat loss was not measured on the same rows as after {stage or 'the stage before'}, so "
+        return Condition(name="chat.loss", passed=False, text=text + "its rise is not known", bound=bound)
+    rise = found.loss
     return Condition(
         name="chat.loss",
-        passed=rise <= bound,
-        text=f"the held-out chat loss is {ours['value']:.3f} nats a token, {rise:+.3f} to that after {stage}, and may "
-        f"rise by {bound:g}",
-        figure=rise,
+        passed=rise.high <= bound,
+        text=f"the held-out chat loss is {rise.value:+.3f} nats a token to that after {stage} over {found.rows} rows "
+        f"(95% interval {rise.low:+.3f} to {rise.high:+.3f}), and the upper end may be {bound:g} at most",
+        figure=rise.value,
+        low=rise.low,
+        high=rise.high,
         bound=bound,
-        n=ours.get("tokens"),
+        n=found.rows,
     )
-
-
-def _chat_loss(scores: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    loss: Mapping[str, Any] | None = (scores.get("chat") or {}).get("loss")
-    return loss
 
 
 def _regression(live: LiveComparison, *, passes_unseen: bool) -> Iterator[Condition]:

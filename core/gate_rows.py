@@ -1,8 +1,5 @@
 """What a gate needs to know, gathered from the evaluations and answers that are stored."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -12,12 +9,6 @@ from core.gate import LiveComparison, judge
 from core.models import Evaluation, Job
 from core.spec import ConditionsSpec, JobSpec
 from core.verdict import Verdict
-
-
-def scores_of(session: Session, job_id: str, stage: str) -> Mapping[str, Any] | None:
-    """What the job measured as this stage, if it did."""
-    evaluation = session.get(Evaluation, (job_id, stage))
-    return None if evaluation is None else evaluation.scores
 
 
 def newest_evaluation(session: Session, model_id: str) -> Evaluation | None:
@@ -77,9 +68,7 @@ def judge_stored(session: Session, model_id: str, conditions: ConditionsSpec, al
     )
 
 
-def _stage_before(session: Session, evaluation: Evaluation) -> tuple[str, Mapping[str, Any] | None]:
+def _stage_before(session: Session, evaluation: Evaluation) -> str | None:
     spec = JobSpec.model_validate(session.get_one(Job, evaluation.job_id).spec)
-    if evaluation.stage not in [stage.name for stage in spec.stages]:
-        return "the stage before", None
-    before = spec.stage_before(evaluation.stage)
-    return before, scores_of(session, evaluation.job_id, before)
+    is_stage = evaluation.stage in [stage.name for stage in spec.stages]
+    return spec.stage_before(evaluation.stage) if is_stage else None

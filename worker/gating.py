@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from core import gate_rows, pairing, runs
 from core.deployments import gate_of, record_gate
 from core.gate import LiveComparison, judge
-from core.models import Deployment
+from core.models import Deployment, Evaluation
 from core.spec import ConditionsSpec, DeploySpec, JobSpec
 from core.states import DeploymentStatus, JobStatus
 from core.verdict import Verdict
@@ -120,10 +120,8 @@ class Gating:
 
         def decide(session: Session) -> Verdict:
             runs.hold(session, self.lease)
-            before, job_id = self.spec.stage_before(stage), self.lease.job_id
-            scores = gate_rows.scores_of(session, job_id, stage)
-            assert scores is not None
-            found = judge(conditions, scores, before=(before, gate_rows.scores_of(session, job_id, before)), live=live)
+            scores = session.get_one(Evaluation, (self.lease.job_id, stage)).scores
+            found = judge(conditions, scores, before=self.spec.stage_before(stage), live=live)
             known = gate_of(session, model_id)
             verdict = Verdict.of([*(known.conditions if known else ()), *found.conditions])
             record_gate(session, model_id, verdict)

@@ -56,7 +56,10 @@ class ConditionsSpec(Spec):
 
     floors: tuple[FloorSpec, ...] = Field((), max_length=32)
     max_chat_loss_rise: float | None = Field(
-        None, ge=0, description="nats a token that the held-out chat loss may be above that of the stage before"
+        None,
+        ge=0,
+        description="nats a token that the held-out chat loss may be above that of the stage before, by the upper "
+        "end of the difference's 95% interval",
     )
     no_regression: bool = Field(
         False, description="not worse than what is live on the rows that both answered: one-sided McNemar test at 5%"

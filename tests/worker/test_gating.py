@@ -32,20 +32,22 @@ def gated(gate: dict[str, Any]) -> JobSpec:
     return JobSpec.model_validate({**spec_of().model_dump(), **fields})
 
 
-def scores(right: int, loss: float = 1.0) -> dict[str, Any]:
-    """Of a model that gets so many of 100 rows right."""
+def scores(right: int, rise: float = 0.0) -> dict[str, Any]:
+    """Of a model that gets so many of 100 rows right, and whose chat loss is so much higher than after `chat`."""
     exact = rate([True] * right + [False] * (100 - right))
-    chat = {"loss": {"value": loss, "perplexity": 1.0, "tokens": 50}}
+    no_change = {"worse": 0, "better": 0, "p_value": 1.0}
+    shares = dict.fromkeys(("unstopped", "empty", "repetitive"), no_change)
+    chat = {"regression": {"before": "chat", "rows": 50, "loss": {"value": rise, "low": rise, "high": rise}, **shares}}
     suite = {"kind": "held_out", "rows": 100, "function_name_and_args_accuracy": exact, "by_kind": {}}
     return {"version": 2, "headline": "tools", "suites": {"tools": suite}, "chat": chat}
 
 
-def measured(gate: dict[str, Any], *, right: int, loss: float = 1.0) -> tuple[Lease, str]:
+def measured(gate: dict[str, Any], *, right: int, rise: float = 0.0) -> tuple[Lease, str]:
     """A run of a job whose models were all measured, but not judged yet; and its last model."""
     spec = gated(gate)
     lease = claimed(spec)
     leave_all(lease.job_id, measured=["base", "chat", "tools"])
-    found = {"base": scores(0, 3.0), "chat": scores(0), "tools": scores(right, loss)}
+    found = {"base": scores(0), "chat": scores(0), "tools": scores(right, rise)}
     for stage, each in found.items():
         write_json(stage_dir(lease.job_id, stage) / "run-1" / "evaluate.json", each)
     return lease, Artefacts(lease.job_id, spec).model_name(spec.stages[-1])
@@ -98,7 +100,7 @@ def test_a_model_that_holds_everything_goes_live_with_its_verdict_and_only_the_l
 
 def test_a_model_that_fails_ends_the_job_and_what_is_live_stays() -> None:
     make_live(new_model("old"))
-    lease, model_id = measured({**FLOOR, "max_chat_loss_rise": 0.1}, right=80, loss=1.2)
+    lease, model_id = measured({**FLOOR, "max_chat_loss_rise": 0.1}, right=80, rise=0.2)
     run_job(lease)
     job = read(lease.job_id)
     assert (job.status, deployed()) == (JobStatus.FAILED, ["old"])
@@ -106,8 +108,8 @@ def test_a_model_that_fails_ends_the_job_and_what_is_live_stays() -> None:
     assert (job.error["code"], job.error["stage"]) == ("gate_failed", "tools")
     assert job.error["message"] == (
         f"{model_id} does not go live: tools.function_name_and_args_accuracy is 0.800 over 100 rows (95% interval "
-        "0.711 to 0.867), and the lower end must be 0.8 at least; the held-out chat loss is 1.200 nats a token, +0.200 "
-        "to that after chat, and may rise by 0.1"
+        "0.711 to 0.867), and the lower end must be 0.8 at least; the held-out chat loss is +0.200 nats a token to "
+        "that after chat over 50 rows (95% interval +0.200 to +0.200), and the upper end may be 0.1 at most"
     )
     assert told("gate.failed") == [verdict_of(model_id).model_dump(mode="json")]
     assert not verdict_of(model_id).passed
