@@ -1,4 +1,4 @@
-"""A launcher of the embedded servers that a test can kill."""
+"""A launcher of the embedded servers that a test can kill, and an api that commands talk to."""
 
 import json
 import signal
@@ -11,6 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.api.conftest import running_api
+from tests.conftest import Services, forget_settings
 from tests.waiting import wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -75,3 +77,20 @@ def launch() -> Iterator[type[Launcher]]:
     for launcher in running:
         if launcher.process.poll() is None:
             launcher.stop()
+
+
+@pytest.fixture(scope="module")
+def api_url(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An api for the commands of one file."""
+    with running_api(services, tmp_path_factory.mktemp("api") / "api.log") as url:
+        yield url
+
+
+@pytest.fixture
+def commands_api(database: Services, api_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Commands talk to that api, whose tables are empty."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TUNESMITH_API_URL", api_url)
+        forget_settings()
+        yield
+    forget_settings()

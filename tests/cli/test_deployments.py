@@ -1,7 +1,7 @@
 """`tunesmith deploy`, `rollback` and `deployments` against a real api; the test takes the gateway's part."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,8 +16,6 @@ from core.db import transaction
 from core.errors import ServiceError
 from core.models import Deployment
 from core.states import OPEN, DeploymentStatus
-from tests.api.conftest import running_api
-from tests.conftest import Services, forget_settings
 from tests.core.kept_files import make_live
 from tests.core.sessions import new_model
 from tests.waiting import wait_until
@@ -30,20 +28,7 @@ STAGING, SWAPPING, LIVE, FAILED = (
 )
 
 
-@pytest.fixture(scope="module")
-def api_url(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_api(services, tmp_path_factory.mktemp("api") / "api.log") as url:
-        yield url
-
-
-@pytest.fixture(autouse=True)
-def _api(database: Services, api_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Commands talk to this api, whose tables are empty."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TUNESMITH_API_URL", api_url)
-        forget_settings()
-        yield
-    forget_settings()
+pytestmark = pytest.mark.usefixtures("commands_api")
 
 
 def command(*arguments: str) -> Result:

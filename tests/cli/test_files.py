@@ -9,27 +9,14 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from core.errors import ServiceError
-from tests.api.conftest import running_api
 from tests.api.uploading import empty_file_store, rows_of
-from tests.conftest import Services, forget_settings
-
-
-@pytest.fixture(scope="module")
-def api_url(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_api(services, tmp_path_factory.mktemp("api") / "api.log") as url:
-        yield url
 
 
 @pytest.fixture(autouse=True)
-def _api(database: Services, api_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Commands talk to this api, whose tables are empty, from an empty folder."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TUNESMITH_API_URL", api_url)
-        patch.chdir(tmp_path)
-        forget_settings()
-        yield
-        empty_file_store()
-    forget_settings()
+def _in_an_empty_folder(commands_api: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    yield
+    empty_file_store()
 
 
 @pytest.fixture

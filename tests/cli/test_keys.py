@@ -1,29 +1,13 @@
 """`tunesmith keys …` against a real api."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from tests.api.conftest import running_api
-from tests.conftest import Services, forget_settings
 
-
-@pytest.fixture(scope="module")
-def api_url(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_api(services, tmp_path_factory.mktemp("api") / "api.log") as url:
-        yield url
-
-
-@pytest.fixture(autouse=True)
-def _api(database: Services, api_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with monkeypatch.context() as patch:
-        patch.setenv("TUNESMITH_API_URL", api_url)
-        forget_settings()
-        yield
-    forget_settings()
+pytestmark = pytest.mark.usefixtures("commands_api")
 
 
 def command(*arguments: str) -> str:
