@@ -6,7 +6,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import sessionmaker
 
 from bench.waiting import wait_until
-from core import deployments
+from core import deployments, model_registry
 from core.db import new_engine
 from core.models import Deployment
 from core.states import DeploymentStatus
@@ -25,7 +25,9 @@ class Deployer:
         """Make a model folder known."""
         place = str(folder)
         with self._begin() as session:
-            deployments.register_model(session, model_id, stage="base", base_model=place, location=place, manifest={})
+            model_registry.register_model(
+                session, model_id, stage="base", base_model=place, location=place, manifest={}
+            )
 
     def ask(self, model_id: str) -> str:
         """Ask for the model to be live; the deployment's id."""

@@ -20,7 +20,7 @@ from bench.ports import free_port
 from bench.services import HEADERS, KEY, Services
 from cli.health import endpoint_state
 from cli.migrate import PROJECT
-from core import deployments
+from core import deployments, model_registry
 from inference.names import ENGINE_NAME
 
 MODEL = PROJECT / "examples" / "tiny-base"
@@ -66,7 +66,7 @@ def _ways(services: Services) -> dict[str, Load]:
     }
     services.start_child("inference", ["-m", "inference"], env, lambda: endpoint_state(url, KEY) is not None)
     with Session(create_engine(services.database_url)) as session, session.begin():
-        deployments.register_model(
+        model_registry.register_model(
             session, "tiny-base", stage="base", base_model=str(MODEL), location=str(MODEL), manifest={}
         )
         deployments.request(session, ALIAS, "tiny-base", None)

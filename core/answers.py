@@ -7,8 +7,8 @@ from typing import Literal
 from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.orm import Session
 
-from core.deployments import get_model
 from core.errors import InvalidRequest, NotFound
+from core.model_registry import get_model
 from core.models import Evaluation, EvaluationAnswer, Job
 from core.pairing import Answers, of_model, of_stage, paired_rows
 

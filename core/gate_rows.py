@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core import aliases, deployments, pairing
+from core import aliases, deployments, model_registry, pairing
 from core.errors import GateFailed
 from core.gate import LiveComparison, judge
 from core.models import Evaluation, Job
@@ -37,7 +37,7 @@ def allowed(
     session: Session, model_id: str, alias: str, conditions: ConditionsSpec | None, force: str | None
 ) -> Verdict | None:
     """What is known of whether the model may be live; GateFailed when it may not, and nobody says why it should."""
-    known = deployments.gate_of(session, model_id)
+    known = model_registry.gate_of(session, model_id)
     found = [] if known is None else [*known.conditions]
     if conditions is not None:
         asked = judge_stored(session, model_id, conditions, alias).conditions

@@ -23,9 +23,9 @@ from sqlalchemy.orm import Session
 
 from core import aliases, disk, job_files, row_cache
 from core.db import transaction
-from core.deployments import no_model
 from core.errors import Conflict
 from core.events import add_event
+from core.model_registry import no_model
 from core.models import Deployment, Job, Model
 from core.settings import get_settings
 from core.spec import KeepSpec

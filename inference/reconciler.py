@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from core import deployments
+from core import deployments, model_registry
 from core.candidates import is_accepted
 from core.db import in_thread
 from core.errors import Conflict, ServiceError
@@ -265,7 +265,7 @@ class Reconciler:
                 **more,
             )
             if rollout.parity is not None:
-                deployments.record_parity(session, wish.version.model_id, wish.version.made, rollout.parity)
+                model_registry.record_parity(session, wish.version.model_id, wish.version.made, rollout.parity)
 
         while True:
             try:

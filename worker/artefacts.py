@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 
 from core import row_cache, runs
 from core.base_model import base_id
-from core.deployments import register_base, register_model
 from core.file_store import files_root
 from core.ids import base_in, model_name
 from core.job_files import models_root
@@ -16,6 +15,7 @@ from core.machine import has_gpu
 from core.manifest import Manifest
 from core.memory import GIB
 from core.model_card import write_card
+from core.model_registry import register_base, register_model
 from core.parity import ParityRecord
 from core.projects import DEFAULT
 from core.settings import get_settings

@@ -8,8 +8,8 @@ from typing import Protocol
 from sqlalchemy.orm import Session
 
 from core import gate_rows, pairing, runs
-from core.deployments import gate_of, record_gate
 from core.gate import LiveComparison, judge
+from core.model_registry import gate_of, record_gate
 from core.models import Deployment, Evaluation
 from core.spec import ConditionsSpec, DeploySpec, JobSpec
 from core.states import DeploymentStatus, JobStatus

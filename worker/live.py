@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
-from core import aliases, candidates, deployments, pauses, runs
+from core import aliases, candidates, deployments, model_registry, pauses, runs
 from core.deployments import Candidacy
 from core.errors import Conflict, ParityMismatch, ServiceError, UpstreamFailed
 from core.models import Deployment
@@ -124,14 +124,14 @@ class LiveModel:
 
         def find(session: Session) -> str | None:
             live = deployments.live_on(session, self.alias)
-            model = None if live is None else deployments.get_model(session, live.model_id)
+            model = None if live is None else model_registry.get_model(session, live.model_id)
             return model.id if model is not None and base_id in (model.id, model.base_id) else None
 
         return self.keeper.write(find)
 
     def _failure(self, model_id: str, error: str | None) -> ServiceError:
         """Why the deployment failed: the model is served otherwise than it was trained, or anything else."""
-        parity = self.keeper.write(lambda session: deployments.parity_of(session, model_id))
+        parity = self.keeper.write(lambda session: model_registry.parity_of(session, model_id))
         message = f"{model_id} could not be made live: {error}"
         is_mismatch = parity is not None and error is not None and parity.failure() == error
         return ParityMismatch(message) if is_mismatch else DeploymentFailed(message)

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.schemas.times import unix_seconds
-from core import aliases, deployments
+from core import aliases, deployments, model_registry
 from core.models import Deployment, Model
 from core.states import DeploymentStatus
 
@@ -59,7 +59,7 @@ async def found(session: AsyncSession, name: str) -> ModelObject:
         return ModelObject.of_model(model, set(live))
     deployment = await session.run_sync(deployments.live_on, name)
     if deployment is None:
-        raise deployments.no_model(name)
+        raise model_registry.no_model(name)
     return ModelObject.of_alias(deployment)
 
 

@@ -12,7 +12,7 @@ from api.queries import newest
 from api.schemas.deployments import AliasView, DeploymentRequest, DeploymentView
 from api.schemas.errors import ErrorBody
 from api.schemas.lists import Listing, Page
-from core import aliases, deployments, gate_rows, idempotency, rollback
+from core import aliases, deployments, gate_rows, idempotency, model_registry, rollback
 from core.errors import Conflict
 from core.models import Deployment
 from core.spec import DeploySpec
@@ -115,7 +115,7 @@ def _create(session: Session, caller: Caller, body: DeploymentRequest, key: str 
         return _view(session, deployments.get(session, first)), False
     alias = body.alias or aliases.default_of(caller.project)
     how = DeploySpec(serve_as=body.serve_as, drain=body.drain, split=body.split)
-    deployments.get_model(session, body.model)  # one of another project is not there, whatever its gate
+    model_registry.get_model(session, body.model)  # one of another project is not there, whatever its gate
     gate = gate_rows.allowed(session, body.model, alias, body.gate, body.force)
     deployment, is_new = deployments.ask(
         session, alias, body.model, how=how, gate=gate, forced=body.force, project=caller.within

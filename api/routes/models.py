@@ -9,7 +9,7 @@ from api.queries import model_scores, newest
 from api.schemas.errors import ErrorBody
 from api.schemas.lists import Page
 from api.schemas.models import ModelView
-from core import deployments
+from core import model_registry
 from core.manifest import Manifest
 from core.model_card import card
 from core.models import Model
@@ -40,13 +40,13 @@ async def compare_models(
 @router.get("/{model_id}", responses={404: {"model": ErrorBody}})
 async def get_model(model_id: str, session: SessionDep) -> ModelView:
     """A model, and one that was removed too: `removed_at` says when its files went."""
-    return ModelView.of(await session.run_sync(deployments.get_model, model_id))
+    return ModelView.of(await session.run_sync(model_registry.get_model, model_id))
 
 
 @router.get("/{model_id}/manifest", responses={404: {"model": ErrorBody}})
 async def get_manifest(model_id: str, session: SessionDep) -> Manifest:
     """What the model was made of and with, down to the digest of every file; of a model that was removed, too."""
-    return await session.run_sync(deployments.manifest_of, model_id)
+    return await session.run_sync(model_registry.manifest_of, model_id)
 
 
 @router.get(
@@ -56,6 +56,6 @@ async def get_manifest(model_id: str, session: SessionDep) -> Manifest:
 )
 async def get_card(model_id: str, session: SessionDep) -> Response:
     """The model card, with the scores that there are by now: the `README.md` beside the model."""
-    manifest = await session.run_sync(deployments.manifest_of, model_id)
+    manifest = await session.run_sync(model_registry.manifest_of, model_id)
     text = card(manifest, await model_scores(session, model_id))
     return Response(text, media_type="text/markdown; charset=utf-8")

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from core.answers import BASE, answer_id, measured
 from core.cost import of_job
-from core.deployments import get_model
 from core.errors import NotFound
 from core.health import Health
+from core.model_registry import get_model
 from core.models import Deployment, Evaluation, EvaluationAnswer, Job, Model
 from core.pairing import Answers, Pair, compare_answers, examples, of_model, of_stage
 from core.scorecard.card import (

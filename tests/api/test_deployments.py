@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from core import deployments
+from core import deployments, model_registry
 from core.db import transaction
 from core.model_card import card
 from core.models import Deployment
@@ -33,7 +33,7 @@ def _models(client: httpx.Client) -> None:
     """A base, and a model with an adapter on it."""
     with transaction() as session:
         for model_id, base_id, rank in ((FIRST, None, None), (SECOND, FIRST, 32)):
-            deployments.register_model(
+            model_registry.register_model(
                 session,
                 model_id,
                 stage="base",
@@ -316,7 +316,7 @@ def judged(passed: bool) -> Verdict:
     """The verdict of its job's gate, kept with the model."""
     verdict = Verdict.of([Condition(name="tools.stop_rate", passed=passed, text="tools.stop_rate is 0.4")])
     with transaction() as session:
-        deployments.record_gate(session, SECOND, verdict)
+        model_registry.record_gate(session, SECOND, verdict)
     return verdict
 
 

@@ -10,7 +10,7 @@ import httpx
 import redis
 from sqlalchemy import func, select, text
 
-from core import deployments, runs
+from core import model_registry, runs
 from core.db import transaction
 from core.models import Job
 from core.queue import JOBS
@@ -195,7 +195,7 @@ def test_a_job_lists_the_models_it_made(client: httpx.Client) -> None:
     with transaction() as session:
         for stage in ("chat", "tools"):
             name = f"ft:m:default:tuned:x-{stage}"
-            deployments.register_model(
+            model_registry.register_model(
                 session, name, stage=stage, base_model="m", location="models/x", manifest={}, job_id=job_id
             )
     expected = ["ft:m:default:tuned:x-chat", "ft:m:default:tuned:x-tools"]

@@ -5,7 +5,7 @@ from typing import Any
 import openai
 import pytest
 
-from core import deployments, evaluations, jobs, runs
+from core import evaluations, jobs, model_registry, runs
 from core.db import transaction
 from core.runs import Lease
 from core.spec import DatasetSpec, JobSpec, StageSpec
@@ -27,7 +27,7 @@ def lease(sdk: Sdk) -> Lease:
         with transaction() as session:
             runs.record_progress(session, lease, None, [metric(stage, step)])
     with transaction() as session:
-        deployments.register_model(
+        model_registry.register_model(
             session, "ft:c", stage="chat", base_model="o/m", location="c", manifest={}, job_id=lease.job_id
         )
         evaluations.record(session, lease, "chat", "ft:c", {"chat": {"loss": {"value": 0.75, "perplexity": 2.1}}})
@@ -95,7 +95,7 @@ def test_each_stage_leaves_a_checkpoint_that_can_be_used(sdk: Sdk, lease: Lease)
     assert (chat.metrics.step, chat.metrics.full_valid_loss) == (3, 0.75)
     assert chat.metrics.train_loss == pytest.approx(1 / 3)
     with transaction() as session:
-        deployments.register_model(
+        model_registry.register_model(
             session, "ft:t", stage="tools", base_model="o/m", location="t", manifest={}, job_id=lease.job_id
         )
     listed = sdk.all(checkpoints.list(lease.job_id, limit=1))

@@ -10,7 +10,7 @@ import openai
 import pytest
 from openai.types.fine_tuning import FineTuningJob
 
-from core import deployments, runs
+from core import model_registry, runs
 from core.db import transaction
 from core.files import RESULTS
 from core.job_files import models_root
@@ -240,7 +240,7 @@ def test_a_wrong_key_is_an_authentication_error(api_url: str, database: Services
 
 def test_an_unknown_base_is_answered_with_those_that_exist(sdk: Sdk, file_id: str) -> None:
     with transaction() as session:
-        deployments.register_base(session, "base:m:1", base_model="o/m", location="/m")
+        model_registry.register_base(session, "base:m:1", base_model="o/m", location="/m")
     with pytest.raises(openai.BadRequestError, match=r"or a name that is known: base:m:1"):
         create(sdk, file_id, model="m")
     job = create(sdk, file_id, model="base:m:1")
@@ -324,7 +324,7 @@ def test_a_model_that_was_tuned_is_trained_on_further_under_its_name(
     folder = services.storage_path / "models" / first.id / "sft"
     shutil.copytree(base_model, folder)
     with transaction() as session:
-        deployments.register_model(
+        model_registry.register_model(
             session,
             "ft:m:x",
             stage="sft",

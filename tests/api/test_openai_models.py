@@ -7,7 +7,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from core import deployments
+from core import deployments, model_registry
 from core.db import transaction
 from core.job_files import jobs_root, models_root
 from core.states import DeploymentStatus
@@ -35,7 +35,7 @@ def tuned(*, ended: bool = True) -> tuple[str, Path]:
     model_id = f"ft:m:default:tuned:{job_id[-8:]}-tools"
     with transaction() as session:
         location = f"models/{job_id}/tools"
-        deployments.register_model(
+        model_registry.register_model(
             session, model_id, stage="tools", base_model="m", location=location, manifest={}, job_id=job_id
         )
     if ended:

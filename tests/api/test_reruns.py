@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from core import deployments
+from core import model_registry
 from core.base_model import base_id
 from core.db import transaction
 from core.manifest import SourceRecord
@@ -53,7 +53,7 @@ def make(job: dict[str, Any], base: Path, *sources: str) -> None:
         stage_spec=run.model_dump(mode="json"),
     )
     with transaction() as session:
-        deployments.register_model(
+        model_registry.register_model(
             session,
             f"model of {job['id']}",
             stage="chat",

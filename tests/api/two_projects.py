@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from core import deployments, evaluations, preflights, runs
+from core import deployments, evaluations, model_registry, preflights, runs
 from core.db import transaction
 from core.estimate import Found, make
 from core.events import add_event
@@ -108,10 +108,10 @@ def _run(job_id: str, project: str, folder: Path) -> tuple[str, str, str, str]:
         evaluations.record(session, lease, "base", model, scores)
         add_event(session, job_id, "note", f"secrets-of-{project}")
         place = str(folder.parent / "base")
-        deployments.register_base(session, base, base_model=place, location=place, project=project)
+        model_registry.register_base(session, base, base_model=place, location=place, project=project)
         location = f"models/{job_id}/{STAGE}"
         made: dict[str, Any] = {"stage": STAGE, "base_model": place, "location": location, "manifest": {}}
-        deployments.register_model(
+        model_registry.register_model(
             session, model, **made, project=project, job_id=job_id, base_id=base, adapter_rank=16
         )
         how = DeploySpec(serve_as="adapter")

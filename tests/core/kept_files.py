@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import func, update
 
-from core import deployments, jobs
+from core import deployments, jobs, model_registry
 from core.db import transaction
 from core.job_files import jobs_root, models_root
 from core.models import Job
@@ -68,7 +68,7 @@ def write_model(job_id: str, stage: str, *, adapter_of: str | None = None) -> st
     """The stage's merged model, registered, with an adapter on another model if that is named; returns its id."""
     write(models_root() / job_id / stage / "model.safetensors", 2000)
     with transaction() as session:
-        deployments.register_model(
+        model_registry.register_model(
             session,
             model_id(job_id, stage),
             stage=stage,

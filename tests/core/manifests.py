@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core import deployments
+from core import model_registry
 from core.db import transaction
 from core.health import verdict
 from core.manifest import Base, Manifest, RowCounts, Software, SourceRecord, Training
@@ -73,7 +73,7 @@ def register_models(job: dict[str, Any]) -> None:
             stage_spec=stage.model_dump(mode="json"),
         )
         with transaction() as session:
-            deployments.register_model(
+            model_registry.register_model(
                 session,
                 made.model,
                 stage=stage.name,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core import deployments, jobs, runs
+from core import jobs, model_registry, runs
 from core.db import transaction
 from core.machine import Device
 from core.memory import GIB
@@ -56,7 +56,7 @@ def new_model(model_id: str, *, adapter_of: str | None = None) -> str:
     """A registered model's id; with `adapter_of` it can also be served as an adapter on that base."""
     rank = None if adapter_of is None else 16
     with transaction() as session:
-        deployments.register_model(
+        model_registry.register_model(
             session,
             model_id,
             stage="base",

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from core import deployments
+from core import deployments, model_registry
 from core.db import transaction
 from core.errors import Conflict, NotFound
 from core.models import Deployment, Model
@@ -53,15 +53,15 @@ def status_of(deployment_id: str) -> DeploymentStatus:
 def test_registering_a_model_again_changes_nothing() -> None:
     new_model("a")
     with transaction() as session:
-        deployments.register_model(session, "a", stage="x", base_model="y", location="/z", manifest={})
-        assert deployments.get_model(session, "a").location == "/m"
+        model_registry.register_model(session, "a", stage="x", base_model="y", location="/z", manifest={})
+        assert model_registry.get_model(session, "a").location == "/m"
         assert session.scalar(select(func.count()).select_from(Model)) == 1
 
 
 def test_a_base_model_that_has_moved_is_found_at_its_new_place() -> None:
     for location in ("/old", "/new"):
         with transaction() as session:
-            deployments.register_base(session, "base:m:1f3a9c2e", base_model="m", location=location)
+            model_registry.register_base(session, "base:m:1f3a9c2e", base_model="m", location=location)
     with transaction() as session:
         [model] = session.scalars(select(Model))
         assert (model.id, model.stage, model.location) == ("base:m:1f3a9c2e", "base", "/new")

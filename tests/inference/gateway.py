@@ -9,7 +9,7 @@ import httpx
 import openai
 
 from bench import gateway_process
-from core import deployments
+from core import deployments, model_registry
 from core.db import transaction
 from core.models import Deployment
 from core.spec import DeploySpec
@@ -72,7 +72,7 @@ def register(
 ) -> None:
     """Make a model folder known; `made_by` is a job and its stage."""
     with transaction() as session:
-        deployments.register_model(
+        model_registry.register_model(
             session,
             model_id,
             job_id=made_by[0],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from core import deployments
+from core import deployments, model_registry
 from core.db import transaction
 from core.models import Deployment
 from core.spec import DeploySpec, SplitSpec
@@ -90,7 +90,7 @@ def test_an_adapter_is_compared_with_what_it_was_trained_on_before_it_goes_live(
     assert "vLLM's parser reads the calls []" in str(bad.error)
     assert version_of(gateway, "compared") == "ft:readable"
     with transaction() as session:
-        record = deployments.parity_of(session, "ft:readable")
+        record = model_registry.parity_of(session, "ft:readable")
     assert record is not None
     assert (record.equal, record.end_ids, record.stop_ids) == (1, [2], [0, 2])
 

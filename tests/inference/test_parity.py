@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from cli.migrate import PROJECT
-from core import deployments
+from core import model_registry
 from core.db import transaction
 from core.models import Deployment
 from core.parity import KindCount, ParityRecord, Question
@@ -69,7 +69,7 @@ def deploy_made(model_id: str, folder: Path, job_id: str) -> Deployment:
 
 def record_of(model_id: str) -> ParityRecord:
     with transaction() as session:
-        found = deployments.parity_of(session, model_id)
+        found = model_registry.parity_of(session, model_id)
     assert found is not None
     return found
 

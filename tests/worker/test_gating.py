@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from core import deployments, jobs
+from core import deployments, jobs, model_registry
 from core.db import transaction
 from core.models import Deployment, Event, Job
 from core.runs import Lease
@@ -72,7 +72,7 @@ def run_with_a_gateway(lease: Lease) -> None:
 
 def verdict_of(model_id: str) -> Verdict:
     with transaction() as session:
-        found = deployments.gate_of(session, model_id)
+        found = model_registry.gate_of(session, model_id)
     assert found is not None
     return found
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select
 
-from core import deployments, jobs, runs
+from core import deployments, jobs, model_registry, runs
 from core.db import transaction
 from core.errors import LeaseLost, ParityMismatch, ServiceError
 from core.models import Deployment
@@ -100,8 +100,8 @@ def test_a_model_that_is_served_otherwise_than_it_was_trained_is_told_from_other
         wait_until(lambda: statuses() == [DeploymentStatus.PENDING])
         with transaction() as session:
             [deployment] = session.scalars(select(Deployment))
-            made = deployments.get_model(session, model).created_at
-            deployments.record_parity(session, model, made, record)
+            made = model_registry.get_model(session, model).created_at
+            model_registry.record_parity(session, model, made, record)
             ended = failure if failure.startswith(error) else error
             deployments.advance(session, deployment.id, DeploymentStatus.FAILED, error=ended)
         with pytest.raises(raised, match=f"m could not be made live: {error}"):

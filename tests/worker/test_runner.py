@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import deployments, jobs, preflights, runs
+from core import deployments, jobs, model_registry, preflights, runs
 from core.db import transaction
 from core.errors import LeaseLost
 from core.models import Deployment, Evaluation, EvaluationAnswer, Event, Job, Model
@@ -197,7 +197,7 @@ def test_a_model_that_is_not_what_was_trained_is_kept_and_not_deployed_and_a_ret
     with transaction() as session:
         job = jobs.get(session, lease.job_id)
         [model] = session.scalars(select(Model).where(Model.job_id == lease.job_id))
-        kept = deployments.gate_of(session, model.id)
+        kept = model_registry.gate_of(session, model.id)
     assert (job.status, job.attempt) == (JobStatus.FAILED, 2)
     assert job.error is not None
     said = f"{model.id} is not what was trained: they differ by 2 nats, and may by 0.1"

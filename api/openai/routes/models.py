@@ -13,7 +13,7 @@ from api.openai import models
 from api.openai.models import ModelDeleted, ModelObject
 from api.schemas.errors import ErrorBody
 from api.schemas.lists import Listing
-from core import deployments, retention
+from core import model_registry, retention
 
 router = APIRouter(prefix="/models", tags=["openai: models"])
 removal = APIRouter(prefix="/models", tags=["openai: models"])
@@ -36,7 +36,7 @@ async def retrieve(model: Name, session: SessionDep) -> ModelObject:
 async def delete(model: Name, caller: CallerDep) -> ModelDeleted:
     """Remove a tuned model's files, unless it is live, about to be, or needed for a rollback or by a job."""
     async with transaction(caller.within) as session:
-        await session.run_sync(deployments.get_model, model)
+        await session.run_sync(model_registry.get_model, model)
     # What needs the model is looked for everywhere: it may be served under a name of another project's.
     async with changing(caller, None) as session:
         job_id = await session.run_sync(retention.remove, model)

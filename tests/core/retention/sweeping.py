@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from core import deployments, disk, retention
+from core import disk, model_registry, retention
 from core.db import transaction
 
 STRICT: dict[str, Any] = {"checkpoints": 0, "adapters": False, "merged": "last", "days": 1}
@@ -14,7 +14,7 @@ STRICT: dict[str, Any] = {"checkpoints": 0, "adapters": False, "merged": "last",
 
 def removed(model: str) -> bool:
     with transaction() as session:
-        return deployments.get_model(session, model).removed_at is not None
+        return model_registry.get_model(session, model).removed_at is not None
 
 
 def trashed() -> list[Path]:

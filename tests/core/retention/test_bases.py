@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core import deployments, jobs, retention
+from core import deployments, jobs, model_registry, retention
 from core.db import transaction
 from core.errors import Conflict
 from core.job_files import models_root
@@ -75,7 +75,7 @@ def weights_of_another_job() -> tuple[str, str]:
     job_id = ended_job(merged="last")
     folder = str((models_root() / job_id / CHAT).resolve())
     with transaction() as session:
-        deployments.register_model(session, "base:x", stage="base", base_model="x", location=folder, manifest={})
+        model_registry.register_model(session, "base:x", stage="base", base_model="x", location=folder, manifest={})
     return job_id, write_model(queued_job(), TOOLS, adapter_of="base:x")
 
 

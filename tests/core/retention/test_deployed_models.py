@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import func, select
 
-from core import deployments
+from core import model_registry
 from core.db import transaction
 from core.errors import Conflict
 from core.job_files import models_root
@@ -76,7 +76,7 @@ def test_a_folder_that_is_served_under_the_name_of_a_base_model_stays() -> None:
     job_id = ended_job(merged="last")
     folder, before = models_root() / job_id / CHAT, files(job_id)
     with transaction() as session:
-        deployments.register_base(session, "base:x", base_model="x", location=str(folder.resolve()))
+        model_registry.register_base(session, "base:x", base_model="x", location=str(folder.resolve()))
     make_live("base:x")
     sweep()
     assert files(job_id) == before

@@ -1,6 +1,6 @@
 """A sweep that was interrupted is finished by the next, and a retry in between loses nothing."""
 
-from core import deployments, jobs, retention
+from core import jobs, model_registry, retention
 from core.db import transaction
 from core.retention import sweep
 from core.states import JobStatus
@@ -62,8 +62,8 @@ def test_sweeping_again_changes_nothing() -> None:
     sweep()
     once = files(job_id)
     with transaction() as session:
-        at = deployments.get_model(session, model_id(job_id, CHAT)).removed_at
+        at = model_registry.get_model(session, model_id(job_id, CHAT)).removed_at
     sweep()
     assert files(job_id) == once
     with transaction() as session:
-        assert deployments.get_model(session, model_id(job_id, CHAT)).removed_at == at
+        assert model_registry.get_model(session, model_id(job_id, CHAT)).removed_at == at

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core import deployments
+from core import deployments, model_registry
 from core.db import transaction
 from core.errors import NotFound
 from core.jobs import get
@@ -90,7 +90,7 @@ def test_a_model_that_had_a_gate_shows_what_it_found(job_id: str) -> None:
         measure(job_id, stage, Row("a", True), model=new_model(f"ft:{stage}"))
     found = Verdict.of([Condition(name="live", passed=True, text="nothing was live")])
     with transaction() as session:
-        deployments.record_gate(session, "ft:tools", found)
+        model_registry.record_gate(session, "ft:tools", found)
     assert [stage.gate for stage in card_of(job_id).stages] == [None, found]
 
 
