@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.manifest import Manifest
+from core.spec import is_path
 from core.storage import write_atomically
 
 CARD = "README.md"
@@ -50,7 +51,7 @@ def _front_matter(manifest: Manifest, scores: dict[str, Any] | None) -> Iterator
         "license": manifest.base.license or "unknown",
         "tags": ["tunesmith", "unsloth", "trl", "sft", "lora"],
     }
-    if not _is_path(manifest.base.name):
+    if not is_path(manifest.base.name):
         fields["base_model"] = manifest.base.name
     if on_hub := [record.source for record in manifest.data if record.revision is not None]:
         fields["datasets"] = on_hub
@@ -101,10 +102,8 @@ def _results(scores: dict[str, Any] | None) -> Iterator[str]:
         yield from _table(("suite", "of the answers", "share", "95% interval", "n"), rows)
     if loss is not None:
         yield ""
-        yield (
-            f"Held-out chat: loss {loss['value']:.4f}, perplexity {loss['perplexity']:.3f}, over {loss['tokens']:,} "
-            "tokens."
-        )
+        perplexity = "" if loss["perplexity"] is None else f", perplexity {loss['perplexity']:.3f}"
+        yield f"Held-out chat: loss {loss['value']:.4f}{perplexity}, over {loss['tokens']:,} tokens."
 
 
 def _use(manifest: Manifest) -> Iterator[str]:
@@ -207,10 +206,6 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[s
         yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |"
 
 
-def _is_path(base_model: str) -> bool:
-    return base_model.startswith((".", "/"))
-
-
 def _shown(base_model: str) -> str:
     """A folder of the machine by its name alone: where it lay is nobody else's business."""
-    return Path(base_model).name if _is_path(base_model) else base_model
+    return Path(base_model).name if is_path(base_model) else base_model

@@ -4,7 +4,7 @@
 `tools` on 60,000 rows of xlam, as QLoRA with r=16 over a 4-bit base.
 """
 
-from core.spec.base import SUFFIX_LENGTH, MetadataKey, MetadataValue, Name, Sha256, Spec, Suffix
+from core.spec.base import SUFFIX_LENGTH, MetadataKey, MetadataValue, Name, Sha256, Spec, Suffix, is_path
 from core.spec.data import FILE_ID, DatasetSpec, HeldOut, RowFormat, SourceSpec, SuiteFormat, SuiteSpec
 from core.spec.deploy import ConditionsSpec, DeploySpec, DrainSpec, FloorSpec, GateSpec, ServeAs, SplitSpec, SuiteMetric
 from core.spec.evaluation import HELD_OUT, EvaluationSpec, JudgeSpec
@@ -44,4 +44,5 @@ __all__ = [
     "SuiteSpec",
     "TooLong",
     "ToolPrompt",
+    "is_path",
 ]

@@ -12,6 +12,11 @@ MetadataValue = Annotated[str, StringConstraints(max_length=512)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
+def is_path(base_model: str) -> bool:
+    """Whether a base model is a folder of this machine rather than a name on the hub."""
+    return base_model.startswith(("/", "./", "../"))
+
+
 class Spec(BaseModel):
     """Frozen, and strict about unknown keys."""
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from core.significance import wilson
-from core.spec.base import MetadataKey, MetadataValue, Spec, Suffix
+from core.spec.base import MetadataKey, MetadataValue, Spec, Suffix, is_path
 from core.spec.data import DatasetSpec, HeldOut, SourceSpec
 from core.spec.deploy import ConditionsSpec, DeploySpec
 from core.spec.evaluation import EvaluationSpec
@@ -145,4 +145,4 @@ class JobSpec(Spec):
     @property
     def base_is_path(self) -> bool:
         """Whether the base model is a folder of this machine rather than a name on the hub."""
-        return self.base_model.startswith(("/", "./", "../"))
+        return is_path(self.base_model)

@@ -56,6 +56,11 @@ def test_what_was_measured_stands_with_its_interval_and_number_of_rows() -> None
     ]
 
 
+def test_a_loss_whose_perplexity_is_no_number_any_more_stands_alone() -> None:
+    chat = {"loss": {"value": 812.5, "perplexity": None, "tokens": 4321}}
+    assert "Held-out chat: loss 812.5000, over 4,321 tokens." in card(manifest(), {**SCORES, "chat": chat})
+
+
 def test_a_model_of_the_hub_is_named_with_its_data_and_licence() -> None:
     base = manifest().base.model_copy(update={"name": "Qwen/Qwen2.5-3B", "license": "apache-2.0", "revision": "1" * 40})
     data = (SourceRecord(source="owner/rows", revision="2" * 40),)
